@@ -1,4 +1,4 @@
-"""Run everything: ``python -m benchmarks [--quick]``. Loopback only; ends by itself and takes all it started along."""
+"""Run everything: ``python -m benchmarks [--quick]``. It only uses loopback, and ends everything that it started."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ QUICK = Plan(rounds=2, seconds=1, sizes=(1_000, 20_000), with_peers=False)
 
 
 def main() -> int:
-    """Measure, write the results, and say which targets were missed; the exit status does not depend on them."""
+    """Measure, write the results, and print which targets were missed; the exit status does not depend on them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--base", help="only what is compared with this older commit, served beside today's")
     parser.add_argument("--quick", action="store_true", help="ours and the ceilings only, in two minutes")
@@ -119,7 +119,7 @@ def _measured(*, quick: bool) -> list[Row]:
             try:
                 rows += measure(directory)
             except Exception:
-                # One part that fails must not cost the others.
+                # A part that fails must not stop the others.
                 print(f"{name} failed:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
             shutil.rmtree(directory)
             print(f"  {time.monotonic() - begun:.0f} s", flush=True)

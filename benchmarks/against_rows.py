@@ -48,7 +48,7 @@ _TARGETS = {WRITES: 0.25, LONE_WRITE: 0.77, SLOWEST: 0.5}
 @dataclass(frozen=True)
 class _Side:
     """
-    One of the two.
+    One of the two commits.
 
     Attributes:
         root: The files that it is served from.
@@ -83,7 +83,7 @@ class _Side:
 
 
 def rows(plan: Plan, directory: Path, base: Older) -> list[Row]:
-    """Measure what both have."""
+    """Measure what both commits support."""
     sides = list(_prepared(plan, directory, base))
     return [*_credential_rows(plan, directory, sides, base), *_people_rows(plan, directory, sides, base)]
 
@@ -144,7 +144,7 @@ def _services(directory: Path, sides: Sequence[_Side]) -> Iterator[dict[str, Ser
 
 
 def _access_tokens(service: Service, directory: Path, side: _Side) -> Path:
-    """Sign somebody in, and refresh to have several tokens; every one of them is proved by its signature."""
+    """Sign in, and refresh to get several tokens; each of them is verified by its signature."""
     answer = _signed_in(service)
     lines = [answer["accessToken"]]
     while len(lines) < data.BUSY // 5:
@@ -218,7 +218,7 @@ def _ratio_row(
 
 
 def _operations(service: Service, each: int) -> dict[str, Callable[[], object]]:
-    """Make the work of one round: the same number of requests on either side."""
+    """Do the work of one round: the same number of requests on either side."""
     person = service.enrolled()
     owner = service.newcomer()
     chain = _signed_in(service)
@@ -253,7 +253,9 @@ class _Writers:
         self._requests = [partial(_rename, *_owner(service)) for _ in range(CLIENTS)]
 
     def write(self, clients: int, *, seconds: float) -> tuple[float, float]:
-        """Write for a while; gives seconds a write, and the 99th percentile of a client's waiting in seconds."""
+        """
+        Write for a while; return seconds per write, and the 99th percentile of a client's waiting time in seconds.
+        """
         return asyncio.run(self._write(clients, seconds))
 
     async def _write(self, clients: int, seconds: float) -> tuple[float, float]:

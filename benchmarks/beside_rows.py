@@ -1,4 +1,4 @@
-"""Key checks beside other work: while others write, and while the same process enrolls, lists or is flooded."""
+"""Key checks during other work: while others write, and while the same process enrolls, lists or is flooded."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _LIMIT = 500
 
 
 def write_rows(plan: Plan, directory: Path, postgres: PostgresServer | None) -> list[Row]:
-    """Measure a remembered key on a database that others write to, beside one that rests."""
+    """Measure a cached key on a database that others write to, and on an idle one."""
     with loaded(plan.sizes[-1], directory, postgres) as resting:
         (directory / "written").mkdir()
     with loaded(plan.sizes[-1], directory / "written", postgres) as written:
         subjects = [
             hello(),
-            # All 5,000: more keys than come back between two writes.
+            # All 5,000: more keys than are used again between two writes.
             ours(REMEMBERED, resting, resting.tokens, **remembering(resting)),
             ours(BESIDE, written, written.tokens, **remembering(written)),
         ]

@@ -25,7 +25,7 @@ _numbers = count(1)
 
 
 class Person:
-    """A browser of its own: one connection and its cookies."""
+    """A browser: one connection and its cookies."""
 
     def __init__(self, port: int) -> None:
         self._origin = f"http://127.0.0.1:{port}"
@@ -62,7 +62,7 @@ class Person:
         self._post("/two-factor/verify-totp", {"code": pyotp.TOTP(self._secret).now()})
 
     def sign_in(self) -> None:
-        """Sign in with two requests. A code may be used again there, so none has to be waited for."""
+        """Sign in with two requests. better-auth accepts a code again, so there is no wait for the next one."""
         self._cookies.clear()
         self._post("/sign-in/email", {"email": self._email, "password": PASSWORD})
         self.confirm()
@@ -75,7 +75,7 @@ class Person:
 
 
 def rows(directory: Path, *, rounds: int, each: int) -> list[Row]:
-    """Measure both on SQLite; nothing where better-auth cannot be had."""
+    """Measure both on SQLite; nothing if better-auth is not available."""
     node = peers.node()
     if node is None:
         return []

@@ -31,7 +31,7 @@ _NOTES = {
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured."""
+    """The size of the measurement."""
 
     rounds: int
     seconds: float
@@ -100,17 +100,17 @@ def ours(name: str, base: Loaded, tokens: Path, **env: str) -> Subject:
 
 
 def forgetful() -> dict[str, str]:
-    """Switch the memory of proved credentials off."""
+    """Disable the credential cache."""
     return {"CZO_AUTH_REMEMBERED_CREDENTIALS": "0"}
 
 
 def remembering(base: Loaded) -> dict[str, str]:
-    """Switch the memory on where it is not by itself."""
+    """Enable the cache where it is off by default."""
     return {} if base.postgres is None else {"CZO_AUTH_CACHE_SECONDS": "5"}
 
 
 def hello() -> Subject:
-    """Serve what everything is measured against."""
+    """Serve the baseline of all measurements."""
     return Subject(HELLO, granian("benchmarks.hosts.hello:app"))
 
 
@@ -282,7 +282,7 @@ def _key_peers(base: Loaded, directory: Path) -> list[Subject]:
 
 
 def _filled(subject: Subject, url: str, base: Loaded, directory: Path, *, python: bool) -> list[Subject]:
-    """Let a peer make its tables, then write as many keys as ours has; one that does not start is left out."""
+    """Let a peer create its tables, then write as many keys as ours has; a peer that does not start is left out."""
     with running([subject], directory) as up:
         if not up:
             return []

@@ -1,4 +1,4 @@
-"""Databases with many keys: rows written directly, whose credentials are known because they follow from a number."""
+"""Databases with many keys: rows written directly, whose credentials are derived from a number."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ ISSUER = "http://127.0.0.1:8000"
 SAMPLE = 5_000
 """Credentials that requests are made with; fewer than a process remembers."""
 BUSY = 100
-"""Credentials of the loads that find them remembered."""
+"""Credentials of the loads that are answered from the cache."""
 KEYS_A_USER = 10
 MEMBERS = 4
-"""Of so many keys one belongs to an organization."""
+"""One key in this many belongs to an organization."""
 
 Row = Sequence[Any]
 
 
 def uuid(kind: str, number: int) -> str:
-    """Make an id that follows from a number, in the order of the numbers, like UUIDv7."""
+    """Derive an id from a number, in the order of the numbers, like UUIDv7."""
     tail = hashlib.sha256(f"{kind}{number}".encode()).hexdigest()
     return f"{number:012x}"[:8] + "-" + f"{number:012x}"[8:] + f"-7{tail[:3]}-8{tail[3:6]}-{tail[6:18]}"
 
 
 def api_key(number: int) -> str:
-    """Give the key with a number."""
+    """Return the key with a number."""
     return tokens.DEFAULT_API_KEY + base64url.encode(hashlib.sha256(b"key %d" % number).digest())
 
 
 def sampled(count: int) -> list[int]:
-    """Choose numbers all over the range."""
+    """Choose numbers from the whole range."""
     return random.Random(count).sample(range(count), min(count, SAMPLE))
 
 

@@ -1,4 +1,4 @@
-"""Where the microseconds of a key on SQLite go: the middleware and its parts in a loop, without a server around."""
+"""Where the time of a key check on SQLite goes: the middleware and its parts in a loop, without a server around."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HEADERS = [(b"host", b"127.0.0.1"), (b"user-agent", b"loop"), (b"accept", b"*/*
 
 
 def rows(directory: Path, *, rounds: int) -> list[Row]:
-    """Measure wall time a call; the smallest of the rounds, for others can only add to it."""
+    """Measure wall time per call: the smallest of the rounds, because other work can only add to it."""
     with loaded(_KEYS, directory, None) as base:
         keys = base.tokens.read_text().split()[:_TIMES]
         found = asyncio.run(_measured(data.settings(base.url), keys, rounds=rounds))

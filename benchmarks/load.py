@@ -1,4 +1,4 @@
-"""Load from many connections: wrk where it is installed, else a small client of our own."""
+"""Load from many connections: wrk if it is installed, else a small client of our own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 CONNECTIONS = 32
 
-# Requests are written once, or wrk would need more of the machine than the server.
+# Requests are built once, or wrk would need more CPU than the server.
 _SCRIPT = """
 local requests = {}
 local file = os.getenv("BENCH_TOKENS")
@@ -49,7 +49,7 @@ end
 
 @dataclass(frozen=True)
 class Load:
-    """What a server bore. Latencies in milliseconds."""
+    """The result of a load. Latencies are in milliseconds."""
 
     requests: int
     seconds: float
@@ -64,7 +64,7 @@ class Load:
 
 
 def generator() -> str:
-    """Name what makes the load."""
+    """Return the name of the load generator."""
     return "wrk" if shutil.which("wrk") else "asyncio client"
 
 
@@ -94,7 +94,7 @@ async def paced(
     port: int, path: str, token: str, *, seconds: float, clients: int = 4, pause: float = 0.02
 ) -> Load:
     """
-    Ask a little all the time, by default two hundred times a second.
+    Send requests at a low rate, by default two hundred per second.
 
     Args:
         clients: Connections.
@@ -144,7 +144,7 @@ def _wrk(
         env["BENCH_TOKENS"] = str(tokens)
     if asker is not None:
         env["BENCH_ASKER"] = asker
-    # A file, because wrk reads it once a thread and once more.
+    # A file, because wrk reads it once per thread and once more.
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(_SCRIPT)
         script.flush()

@@ -14,11 +14,11 @@ from czo_auth.storage.migrate import upgrade_blocking
 FEW, MANY = 10, 10_000
 _USERS = 1_000
 _LISTED = 40
-"""Requests a round: the clock of CPU time has ten milliseconds."""
+"""Requests per round: the CPU clock has a resolution of ten milliseconds."""
 
 
 def rows(directory: Path, *, rounds: int) -> list[Row]:
-    """Measure CPU time on SQLite, as a multiple of what few keys cost."""
+    """Measure CPU time on SQLite, as a multiple of the cost with few keys."""
     return [_list_row(directory, rounds=rounds), _ban_row(directory, rounds=rounds)]
 
 

@@ -1,4 +1,7 @@
-"""Interleaved rounds: every subject in turn, again and again, so that a slow minute of the machine meets all alike."""
+"""
+Interleaved rounds: every subject in turn, again and again, so that a slow minute of the machine affects all of them
+equally.
+"""
 
 from __future__ import annotations
 
@@ -42,14 +45,14 @@ class Row:
             self.met = round(self.value, 2) <= self.target
 
     def as_json(self) -> dict[str, Any]:
-        """Give the line without what does not apply, figures rounded to what they can tell."""
+        """Return the line without the fields that do not apply, with figures rounded to their precision."""
         plain = {name: _rounded(value) for name, value in asdict(self).items()}
         return {name: value for name, value in plain.items() if name != "note" or value is not None}
 
 
 @dataclass
 class Series:
-    """What the rounds gave for one subject."""
+    """The results of the rounds for one subject."""
 
     cpu_us: list[float] = field(default_factory=list)
     rps: list[float] = field(default_factory=list)
@@ -64,7 +67,7 @@ class Series:
         return statistics.median(self.rps)
 
     def ratio_to(self, other: Series) -> float:
-        """Compare round by round, since neighbours in time met the same machine."""
+        """Compare round by round, because neighbors in time saw the same machine."""
         return statistics.median(
             mine / theirs for mine, theirs in zip(self.cpu_us, other.cpu_us, strict=True)
         )
@@ -72,7 +75,7 @@ class Series:
 
 def in_rounds(subjects: Sequence[Subject], *, rounds: int, seconds: float) -> dict[str, Series]:
     """
-    Put load on running *subjects* in turn; one more round before the first warms them up.
+    Put load on running *subjects* in turn, after one round that warms them up.
 
     Raises:
         RuntimeError: A server refused or failed.

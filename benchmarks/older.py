@@ -39,7 +39,7 @@ class Older:
         Make its tables.
 
         Raises:
-            RuntimeError: It says that it cannot.
+            RuntimeError: It failed.
         """
         _run([str(self.python), "-m", "czo_auth", "migrate"], folder=self.root, env=env)
 
@@ -49,10 +49,10 @@ def older(name: str) -> Older:
     Unpack a commit into ``.bench-cache`` and set it up, once.
 
     Args:
-        name: Whatever git calls a commit.
+        name: Any name that git accepts for a commit.
 
     Raises:
-        RuntimeError: There is no such commit, or its packages cannot be had.
+        RuntimeError: There is no such commit, or its packages are not available.
     """
     commit = _run(
         ["git", "rev-parse", "--verify", "--quiet", "--short=12", f"{name}^{{commit}}"],
@@ -63,7 +63,7 @@ def older(name: str) -> Older:
     if not done.exists():
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir(parents=True)
-        # Not a worktree of git's: that would have to be told to the repository, and taken back.
+        # Not a git worktree: that would have to be registered in the repository, and removed again.
         archive = _run(["git", "archive", "--format=tar", commit.decode().strip()])
         with tarfile.open(fileobj=BytesIO(archive)) as files:
             files.extractall(root, filter="data")

@@ -10,7 +10,7 @@ from benchmarks.people_rows import PASSWORD_HASHES, Service, cpu_of_password_has
 from tests.support.authenticator import Authenticator
 
 ORIGIN = "http://localhost:8000"
-"""No passkey belongs to an address made of numbers."""
+"""Passkeys do not work for an IP address."""
 
 
 def rows(directory: Path, *, rounds: int, each: int) -> list[Row]:

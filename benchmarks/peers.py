@@ -1,5 +1,5 @@
 """
-Other people's software, fetched once by its registries' own clients into a folder that git ignores.
+Peer software, installed once by its registries' own clients into a folder that git ignores.
 
 Versions are pinned, so that two runs compare the same. What cannot be installed is left out, with its reason.
 """
@@ -29,13 +29,13 @@ SHARED_PACKAGES = (
     "sqlalchemy",
     "starlette",
 )
-"""In the same versions as ours, so that only the way differs."""
+"""In the same versions as ours, so that only the approach differs."""
 _MINUTES = 8
 
 
 @functools.cache
 def python() -> Path | None:
-    """Give the interpreter that has the Python peers; None when they cannot be had."""
+    """Return the interpreter that has the Python peers; None if they are not available."""
     wanted = [*PYTHON_PACKAGES, *(f"{name}=={importlib.metadata.version(name)}" for name in SHARED_PACKAGES)]
     folder = CACHE / "python"
     interpreter = folder / "bin/python"
@@ -61,7 +61,7 @@ def python() -> Path | None:
 
 @functools.cache
 def node() -> Path | None:
-    """Give the folder with better-auth; None when there is no Node, or the packages cannot be had."""
+    """Return the folder with better-auth; None if there is no Node, or the packages are not available."""
     folder = CACHE / "node"
     if shutil.which("npm") is None:
         return None
@@ -76,18 +76,18 @@ def node() -> Path | None:
             return None
         _note_done(folder, NODE_PACKAGES, folder)
     for host in ("better_auth.mjs", "hello.mjs"):
-        # Node looks for packages beside the file, not beside the caller.
+        # Node looks for packages next to the file, not next to the caller.
         shutil.copy(ROOT / "benchmarks/hosts" / host, folder / host)
     return folder
 
 
 def node_program() -> str:
-    """Give the path of Node."""
+    """Return the path of Node."""
     return shutil.which("node") or "node"
 
 
 def versions() -> dict[str, str]:
-    """Name what is compared."""
+    """Return the versions that are compared."""
     found = {
         name: importlib.metadata.version(name) for name in ("granian", "fastapi", "sqlalchemy", "asyncpg")
     }
@@ -112,7 +112,7 @@ def _note_done(folder: Path, wanted: tuple[str, ...] | list[str], result: Path) 
 
 
 def _run(command: list[str], *, folder: Path | None = None) -> bool:
-    # Where Node came with its headers, what is compiled uses them instead of fetching some.
+    # If Node is installed with its headers, compilation uses them instead of downloading some.
     prefix = Path(node_program()).parent.parent
     headers = {"npm_config_nodedir": str(prefix)} if (prefix / "include/node/node.h").exists() else {}
     try:

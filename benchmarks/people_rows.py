@@ -1,4 +1,4 @@
-"""People: signing in with two factors, enabling, backup codes, and what others feel while many enable at once."""
+"""People: signing in with two factors, enabling, backup codes, and the latency of others while many enable at once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _numbers = count(1)
 
 @dataclass
 class Person:
-    """Somebody with an account."""
+    """A user with an account."""
 
     email: str
     token: str = ""
@@ -44,7 +44,7 @@ class Person:
 
 
 class Service:
-    """A running server, as its clients call it, one after the other."""
+    """A running server, called by one client at a time."""
 
     def __init__(self, subject: Subject, database: Path) -> None:
         self.subject = subject
@@ -52,7 +52,7 @@ class Service:
         self._connection = http.client.HTTPConnection("127.0.0.1", subject.port, timeout=60)
 
     def call(self, method: str, path: str, body: object = None, *, bearer: str = "") -> tuple[int, Any, str]:
-        """Send one request; gives status, JSON and the session token that came with it."""
+        """Send one request; return status, JSON and the session token that came with it."""
         headers = {"content-type": "application/json"} if body is not None else {}
         if bearer:
             headers["authorization"] = f"Bearer {bearer}"
@@ -63,14 +63,14 @@ class Service:
         return answer.status, json.loads(raw or b"null"), answer.getheader("set-auth-token") or ""
 
     def post(self, path: str, body: object, *, bearer: str = "", expect: int = 200) -> tuple[Any, str]:
-        """Post, and insist on a status."""
+        """Post, and require a status."""
         status, answer, token = self.call("POST", path, body, bearer=bearer)
         if status != expect:
             raise RuntimeError(f"{path}: {status} {answer}")
         return answer, token
 
     def newcomer(self) -> Person:
-        """Sign somebody up and in."""
+        """Sign a user up and in."""
         person = Person(f"bench{next(_numbers)}@example.com")
         account = {"email": person.email, "password": PASSWORD, "name": "Somebody"}
         self.post("/customer/sign-up", account, expect=201)
@@ -78,27 +78,27 @@ class Service:
         return person
 
     def login(self, person: Person) -> dict[str, str]:
-        """Give the body that signs somebody in."""
+        """Return the body of a user's sign-in."""
         return {"email": person.email, "password": PASSWORD}
 
     def new_key(self, person: Person) -> str:
-        """Create an API key; gives its id."""
+        """Create an API key; return its id."""
         answer, _ = self.post("/api-keys", {"name": "bench"}, bearer=person.token, expect=201)
         return str(answer["apiKey"]["id"])
 
     def new_credential(self, person: Person) -> str:
-        """Create an API key; gives the key itself."""
+        """Create an API key; return the key itself."""
         answer, _ = self.post("/api-keys", {"name": "bench"}, bearer=person.token, expect=201)
         return str(answer["apiKey"]["key"])
 
     def new_organization(self, person: Person) -> str:
-        """Found an organization; gives its id."""
+        """Create an organization; return its id."""
         body = {"name": "Bench", "slug": f"bench{next(_numbers)}"}
         answer, _ = self.post("/organizations", body, bearer=person.token, expect=201)
         return str(answer["organization"]["id"])
 
     def user_id(self, person: Person) -> str:
-        """Read whose session it is."""
+        """Read the session."""
         _, answer, _ = self.call("GET", "/session", bearer=person.token)
         return str(answer["user"]["id"])
 
@@ -108,7 +108,7 @@ class Service:
         person.secret, person.codes = shown["secret"], shown["backupCodes"]
 
     def enrolled(self) -> Person:
-        """Sign somebody up, with a second factor."""
+        """Sign a user up, with a second factor."""
         person = self.newcomer()
         self.enable(person)
         _, person.token = self.post("/two-factor/verify", {"code": _code(person)}, bearer=person.token)
@@ -124,14 +124,14 @@ class Service:
         self.post("/two-factor/verify", {"challenge": self.challenge(person), "code": _code(person)})
 
     def forget_spent_steps(self) -> None:
-        """Let a code count again, or every sign-in would have to wait half a minute."""
+        """Make the last code valid again, or every sign-in would have to wait half a minute."""
         connection = sqlite3.connect(self._database, timeout=10)
         with connection:
             connection.execute("UPDATE czo_auth_factors SET last_step = 0")
         connection.close()
 
     def cpu_of(self, work: Callable[[], object]) -> float:
-        """Give the CPU time that the server spends on something."""
+        """Return the CPU time that the server spends on an action."""
         before = self.subject.cpu_seconds()
         work()
         return self.subject.cpu_seconds() - before
@@ -150,7 +150,7 @@ def rows(directory: Path, *, rounds: int, each: int) -> list[Row]:
 
 @contextmanager
 def serving(directory: Path, **env: str) -> Iterator[Service]:
-    """Serve on a new database in *directory*, with settings of *env* beside the usual ones."""
+    """Serve on a new database in *directory*, with settings of *env* besides the usual ones."""
     database = directory / "people.sqlite3"
     subject = Subject(
         OURS,
@@ -164,7 +164,7 @@ def serving(directory: Path, **env: str) -> Iterator[Service]:
 
 
 def _sign_in_rows(service: Service, *, rounds: int, each: int) -> list[Row]:
-    """Compare CPU times; a person's hash is most of it."""
+    """Compare CPU times; the password hash is most of it."""
     people = [service.enrolled() for _ in range(3)]
     time.sleep(_SETTLE_SECONDS)
     ratios, cpu, looping, rates = [], [], [], []
@@ -205,7 +205,7 @@ def _sign_in_rows(service: Service, *, rounds: int, each: int) -> list[Row]:
 
 
 def _enable_rows(service: Service, *, rounds: int) -> list[Row]:
-    """Compare waiting times: what is hashed after the answer is not waited for."""
+    """Compare waiting times: hashing after the response does not count."""
     ratios, confirms = [], []
     for _ in range(rounds):
         person = service.newcomer()
@@ -258,7 +258,7 @@ def _backup_code_rows(service: Service, *, rounds: int) -> list[Row]:
             database="sqlite",
             value=statistics.median(ratios),
             unit=_UNIT_BCRYPT,
-            # One, and the rest of the request; two could not hide in it.
+            # One bcrypt and the rest of the request; the limit excludes a second one.
             target=1.25,
         )
         for what, ratios in found.items()
@@ -347,7 +347,7 @@ def _other_selector(code: str) -> str:
 
 
 def cpu_of_password_hash(times: int) -> float:
-    """Hash a password so often; gives the CPU time of one. Unit: seconds."""
+    """Hash a password this many times; return the CPU time of one. Unit: seconds."""
     begun = time.thread_time()
     for _ in range(times):
         passwords.verify_password(passwords.DUMMY_HASH, PASSWORD)

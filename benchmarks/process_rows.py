@@ -1,4 +1,4 @@
-"""The process itself: how soon it answers, and how much memory it keeps."""
+"""The process itself: time to the first response, and memory."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def start_rows(*, rounds: int) -> list[Row]:
 
 
 def memory_rows(directory: Path, *, requests: Mapping[int, int]) -> list[Row]:
-    """Measure a worker at rest, and over so many *requests* by the number of keys."""
+    """Measure a worker at rest, and after *requests* requests, by the number of keys."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         serving = Subject(OURS, _serve_command(), env=_serve_environment(Path(folder)))

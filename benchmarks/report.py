@@ -27,7 +27,7 @@ _INK, _FONT = "#1b1f24", 'font-family="system-ui, sans-serif" font-size="12"'
 
 
 def machine(*, quick: bool) -> dict[str, Any]:
-    """Describe where and how it was measured."""
+    """Describe the machine and the measurement."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
@@ -39,7 +39,7 @@ def machine(*, quick: bool) -> dict[str, Any]:
 
 
 def write(rows: Sequence[Row], where: dict[str, Any]) -> None:
-    """Write all of it."""
+    """Write all results."""
     versions = {"czo-auth": VERSION, **peers.versions()}
     lines = [row.as_json() for row in rows]
     RESULTS.parent.mkdir(exist_ok=True)
@@ -53,7 +53,7 @@ def write(rows: Sequence[Row], where: dict[str, Any]) -> None:
 
 
 def write_against(rows: Sequence[Row], where: dict[str, Any], commit: str) -> None:
-    """Write what was measured against an older commit, beside the figures of all."""
+    """Write the comparison with an older commit, next to the other figures."""
     document = {"machine": where, "against": commit, "rows": [row.as_json() for row in rows]}
     RESULTS.parent.mkdir(exist_ok=True)
     against = RESULTS.with_name(f"against-{commit}.json")
@@ -66,7 +66,7 @@ def write_against(rows: Sequence[Row], where: dict[str, Any], commit: str) -> No
 
 
 def table(rows: Sequence[Row], where: dict[str, Any], versions: dict[str, str], *, chart: bool = True) -> str:
-    """Write the table, and what it was made on."""
+    """Return the table, and the machine that it was measured on."""
     picture = "![CPU time of one authenticated request, as a multiple of a raw ASGI hello](performance.svg)"
     lines = [
         *([picture, ""] if chart else []),

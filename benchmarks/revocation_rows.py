@@ -1,4 +1,4 @@
-"""The proof of tests/attacks/test_revocation_everywhere.py at a larger scale."""
+"""The test of tests/attacks/test_revocation_everywhere.py at a larger scale."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CUT_EVERY_SECONDS = 2.0
 
 
 def rows(directory: Path, postgres: PostgresServer, *, each: int, seconds: float) -> list[Row]:
-    """Prove it on both databases as they are by default, and on PostgreSQL with the bounded memory."""
+    """Run it on both databases with default settings, and on PostgreSQL with the bounded cache."""
     found = []
     for database in ("sqlite", "postgresql"):
         url = _url(database, directory, postgres)

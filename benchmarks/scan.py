@@ -1,4 +1,6 @@
-"""How fast ``czo-auth scan`` reads, beside grep and cat on the same files: ``python -m benchmarks.scan [MiB]``."""
+"""
+How fast ``czo-auth scan`` reads, compared with grep and cat on the same files: ``python -m benchmarks.scan [MiB]``.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ def _seconds(command: Sequence[str]) -> float:
 
 
 def _fill(folder: Path, mib: int) -> Path:
-    """Write a file of so many MiB: the standard library's sources, over and over."""
+    """Write a file of this many MiB: the standard library's sources, repeated."""
     sources = b"".join(path.read_bytes() for path in sorted(Path(sysconfig.get_path("stdlib")).glob("*.py")))
     large = folder / "large"
     with large.open("wb") as out:

@@ -1,4 +1,4 @@
-"""What proxies and other services ask: forward authentication, introspection, and tokens that keys were traded for."""
+"""Requests of proxies and other services: forward authentication, introspection, and exchanged tokens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TARGETS = {FORWARD_AUTH: 1.6, INTROSPECTION: 2.5, EXCHANGED: 1.25, REMEMBERED: N
 
 
 def rows(plan: Plan, directory: Path) -> list[Row]:
-    """Measure CPU time a request as a multiple of hello, beside a remembered key in the middleware."""
+    """Measure CPU time per request as a multiple of hello, next to a cached key in the middleware."""
     with loaded(plan.sizes[0], directory, None) as base:
         exchanged, asker, limited = asyncio.run(_prepared(base, directory))
         api = granian("benchmarks.hosts.ours_api:app")
@@ -57,7 +57,7 @@ def rows(plan: Plan, directory: Path) -> list[Row]:
 
 
 async def _prepared(base: Loaded, directory: Path) -> tuple[Path, str, Path]:
-    """Trade the busy keys for tokens, and make a key that may introspect, and one with a quota."""
+    """Exchange the busy keys for tokens, and make a key that may introspect, and one with a quota."""
     auth = Auth(data.settings(base.url, rate_limit_enabled=False))
     await auth.start()
     try:

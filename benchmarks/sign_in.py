@@ -93,7 +93,7 @@ async def _measured(url: str) -> str:
 
 
 class _Person:
-    """Somebody with two factors, who signs in again and again."""
+    """A user with two factors, who signs in repeatedly."""
 
     def __init__(self, auth: Auth, email: str) -> None:
         self._auth = auth
@@ -167,12 +167,12 @@ def _scope(path: str, headers: list[tuple[bytes, bytes]]) -> Any:
 
 
 def _forget_spent_steps(tx: Any) -> None:
-    # A code counts once, and the next one comes half a minute later.
+    # A code is accepted once, and the next one comes half a minute later.
     tx.connection.exec_driver_sql("UPDATE czo_auth_factors SET last_step = 0")
 
 
 async def _by_thread(person: _Person) -> Mapping[str, float]:
-    """Give the CPU time of one sign-in by thread. Unit: seconds."""
+    """Return the CPU time of one sign-in by thread. Unit: seconds."""
     before = _clocks()
     for _ in range(TIMES):
         await person.sign_in()
@@ -197,7 +197,7 @@ def _name_of(thread: threading.Thread) -> str:
 
 
 def _by_package(profile: cProfile.Profile) -> Mapping[str, float]:
-    """Divide a profile by whose code it was; the parts add up to one."""
+    """Divide a profile by the owner of the code; the parts add up to one."""
     parts: dict[str, float] = {}
     stats: Any = pstats.Stats(profile)
     for (file, _, _), (_, _, own, _, _) in stats.stats.items():

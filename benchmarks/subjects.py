@@ -1,4 +1,4 @@
-"""Servers under measurement: started, found ready, their CPU time read, and ended."""
+"""Servers under measurement: start, readiness, CPU time and end."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Subject:
     One server with one way of authenticating.
 
     Args:
-        name: As the table shows it.
+        name: As shown in the table.
         command: Starts it; ``{port}`` is replaced.
         tokens: File with a credential a line; without one nothing is sent.
-        path: What is asked.
+        path: Path of the requests.
         postgres: The database server whose CPU time counts as well.
         asker: A key that asks about the credentials, where that is what is measured.
         root: The files that it is served from: another commit's, where that is measured.
@@ -104,7 +104,7 @@ class Subject:
         return sum(cpu_of(process) for process in processes)
 
     def event_loop_seconds(self) -> float:
-        """Give the CPU time of the workers' first threads, which run the event loops; others hash and store."""
+        """Return the CPU time of the workers' first threads, which run the event loops; others hash and store."""
         return sum(
             thread.user_time + thread.system_time
             for process in tree(self.pid)
@@ -113,7 +113,7 @@ class Subject:
         )
 
     def resident_megabytes(self) -> float:
-        """Give the resident memory of the largest process: a worker."""
+        """Return the resident memory of the largest process: a worker."""
         return max(process.memory_info().rss for process in tree(self.pid)) / 1e6
 
 
@@ -124,7 +124,7 @@ def tree(pid: int) -> list[psutil.Process]:
 
 
 def cpu_of(process: psutil.Process) -> float:
-    """Give the CPU time that a process used so far; the system counts it in hundredths of a second."""
+    """Return the CPU time that a process used so far; the system counts it in hundredths of a second."""
     with contextlib.suppress(psutil.Error):
         times = process.cpu_times()
         return times.user + times.system
@@ -133,7 +133,7 @@ def cpu_of(process: psutil.Process) -> float:
 
 @contextlib.contextmanager
 def running(subjects: Sequence[Subject], directory: Path) -> Iterator[list[Subject]]:
-    """Run all *subjects*; what does not start is told and left out. All end afterwards."""
+    """Run all *subjects*; what does not start is reported and left out. All end afterwards."""
     up: list[Subject] = []
     try:
         for subject in subjects:

@@ -23,11 +23,11 @@ WHOLE_SECONDS = 120
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """
-    What the advisories say.
+    The result of the check.
 
     Attributes:
-        asked: Packages for which there was an answer.
-        unknown: Packages for which there was none.
+        asked: Packages that were checked.
+        unknown: Packages that could not be checked.
         holes: One line for each advisory that concerns a pinned version.
     """
 
@@ -76,7 +76,7 @@ def ask(requirements: Sequence[str]) -> Verdict:
 
 
 def main(requirements: Sequence[str]) -> int:
-    """Report, with the time that it took; the status is 1 where a pinned version has a known hole."""
+    """Print the report and the time that it took; the status is 1 if a pinned version has a known vulnerability."""
     started = time.perf_counter()
     verdict = ask(requirements)
     print(f"{verdict} ({time.perf_counter() - started:.1f} s)")

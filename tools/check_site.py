@@ -1,7 +1,7 @@
 """
-Refuse a built site that loads anything from elsewhere, or has a page that nobody can reach.
+Refuse a built site that loads anything from another site, or has an unreachable page.
 
-Who reads the documentation should be seen by nobody else. Broken links are refused by the build itself.
+Readers of the documentation should not be visible to third parties. Broken links are refused by the build itself.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FETCHED_BY_STYLE = re.compile(r"""(?:url\(|@import)\s*["']?((?:https?:)?//[^"')\
 
 
 class Page(HTMLParser):
-    """What a page fetches, and where it leads."""
+    """The resources and links of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Page(HTMLParser):
 
 
 def complaints(site: Path) -> Iterator[str]:
-    """Tell what is wrong with the site, a line each."""
+    """Return the faults of the site, one per line."""
     pages = {path: Page(path.read_text("utf-8")) for path in sorted(site.rglob("*.html"))}
     for path, page in pages.items():
         for address in page.fetched:

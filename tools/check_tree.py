@@ -57,7 +57,7 @@ def tree_files(root: Path) -> list[str]:
 
 
 def complaints(root: Path, name: str) -> Iterator[str]:
-    """Say in one line each what is wrong with the file *name*; nothing for a binary or a deleted one."""
+    """Return the faults of the file *name*, one per line; none for a binary or deleted file."""
     if PurePosixPath(name).name in LOCK_FILES:
         yield f"{name}: a lock file that holds package addresses; pins belong in requirements/ (make lock)"
         return
@@ -74,7 +74,7 @@ def complaints(root: Path, name: str) -> Iterator[str]:
 
 
 def line_faults(name: str, line: str, own_folder: re.Pattern[str] | None) -> Iterator[str]:
-    """Say what is wrong with one *line* of the file *name*."""
+    """Return the faults of one *line* of the file *name*."""
     for needle in INDEX_ADDRESSES:
         if needle in line:
             yield f"package index address {needle!r}"

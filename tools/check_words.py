@@ -1,8 +1,8 @@
 """
-Refuse names that were given up, and the words that are wrong wherever they stand.
+Refuse names that are no longer used, and words that are always wrong.
 
-Looks at every tracked source and documentation file, except the changelog. Prose is read by people; this holds only
-what cannot be right. The names in use are explained in docs/glossary.md.
+Looks at every tracked source and documentation file, except the changelog. Prose is read by people; this list has only
+what is never right. The names in use are explained in docs/glossary.md.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ EXEMPT = (
     "src/czo_auth/storage/migrations/versions/",
     "docs/reference/",
     "tests/fixtures/",
-    # What was, by the names of its time.
+    # History keeps the names of its time.
     "CHANGELOG.md",
     # Other languages have those words too.
     "src/czo_auth/translations/de.toml",
@@ -67,7 +67,7 @@ NAMES = {
     "ResetAlreadyWaits": "ResetAlreadyPending",
     "OpenedElsewhere": "OpenedInAnotherSession",
 }
-"""Names that were given up, with the ones to use."""
+"""Names that are no longer used, with their replacements."""
 
 PATTERNS = {
     r"\bprovenance *[=:]|\.provenance\b": "the name is context",
@@ -89,12 +89,12 @@ WORDS = {
 _NAMES = re.compile(r"\b(" + "|".join(NAMES) + r")\b")
 _WORDS = re.compile(r"\b(" + "|".join(WORDS) + r")\b", re.IGNORECASE)
 _PATTERNS = [(re.compile(pattern), advice) for pattern, advice in PATTERNS.items()]
-# A table keeps its name, and with it what is made from it.
+# A table keeps its name, and so do names derived from it.
 _PERSISTED = re.compile(r"czo_auth_enrolments?|\{prefix\}enrolments?|[\"']enrolments?[\"']")
 
 
 def faults(line: str) -> Iterator[str]:
-    """Say what is wrong with the words of one *line*."""
+    """Return the faults in the words of one *line*."""
     line = _PERSISTED.sub("", line)
     for found in _NAMES.finditer(line):
         yield f"{found[0]!r}: use {NAMES[found[0]]}"

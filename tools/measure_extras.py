@@ -22,7 +22,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "how-to" / "install.md"
 MARKS = ("<!-- measured: begin -->", "<!-- measured: end -->")
-# Modules that only what is named can import; the others must import everywhere.
+# Modules that need the named packages; all others must import everywhere.
 NEEDS = {
     "czo_auth.cli": "cli",
     "czo_auth.cli.processes": "server",
@@ -123,7 +123,7 @@ def build_wheel(folder: Path) -> Path:
 
 
 def closure(extra: str) -> set[str]:
-    """Return *extra* and the extras that it brings."""
+    """Return *extra* and the extras that it includes."""
     if not extra:
         return set()
     inner: set[str] = set()
@@ -138,7 +138,7 @@ def measure(wheel: Path, extra: str, folder: Path, *, python: str = sys.executab
     Install *wheel* with *extra* in a new environment in *folder*, import everything, and serve.
 
     Raises:
-        RuntimeError: A command failed; the message holds what it said.
+        RuntimeError: A command failed; the message has its output.
     """
     uv = Path(sys.executable).with_name("uv")
     environment = folder / (extra or "none")
@@ -203,7 +203,7 @@ def main() -> None:
         wheel = build_wheel(folder)
         measured = []
         for extra in every_choice():
-            # The first installation fetches what is not in the cache; only the second one counts.
+            # The first installation downloads what is not in the cache; only the second one is measured.
             with tempfile.TemporaryDirectory(dir=folder) as warm:
                 measure(wheel, extra, Path(warm))
             measured.append(measure(wheel, extra, folder))

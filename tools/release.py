@@ -1,5 +1,5 @@
 """
-Build a release from a clean tree and try it as someone gets it; nothing is published.
+Build a release from a clean tree and test it as users install it; nothing is published.
 
 ``make release`` leaves the wheel and the source distribution in ``dist/``, and their CycloneDX bill of materials and
 SHA-256 sums in ``dist-sbom/``. Both distributions are built twice and must be the same bytes: the time in them is that
@@ -34,7 +34,7 @@ READY = re.compile(r"is ready on (http://\S+)")
 
 
 class ReleaseRefused(Exception):
-    """This tree gives no release; says why."""
+    """This tree cannot be released; the message says why."""
 
 
 def release(root: Path, *, publish: bool) -> None:
@@ -86,7 +86,7 @@ def build(root: Path, folder: Path, environment: Mapping[str, str]) -> list[Path
 
 
 def bill_of_materials(root: Path, path: Path, environment: Mapping[str, str]) -> Path:
-    """Write what the pinned server consists of, as CycloneDX, without the time and place of the build."""
+    """Write the bill of materials of the pinned server, as CycloneDX, without the time and place of the build."""
     run(
         root,
         *(sys.executable, "-m", "cyclonedx_py", "requirements", PINS, "--pyproject", "pyproject.toml"),
@@ -101,7 +101,7 @@ def bill_of_materials(root: Path, path: Path, environment: Mapping[str, str]) ->
 
 
 def try_out(root: Path, distribution: Path, folder: Path) -> None:
-    """Install *distribution* with the pinned packages, then migrate, serve and play the demo."""
+    """Install *distribution* with the pinned packages, then migrate, serve and run the demo."""
     folder.mkdir()
     begun = time.monotonic()
     run(folder, sys.executable, "-m", "venv", str(folder / "venv"))

@@ -1,7 +1,7 @@
 """
 Run the tests that failed once more, one at a time: some race real processes against real clocks on a busy machine.
 
-What fails twice is broken, and so is what fails in great numbers. Exits with pytest's status.
+A test that fails twice is broken, and so are many that fail together. Exits with pytest's status.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-The same attacks on other people's servers and on this one, by the same client over HTTP.
+The same attacks on other servers and on this one, with the same client over HTTP.
 
-``python -m benchmarks.attacks`` (``make peers``) writes what was seen to ``docs/peers.md``.
+``python -m benchmarks.attacks`` (``make peers``) writes the results to ``docs/peers.md``.
 """

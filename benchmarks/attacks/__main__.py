@@ -1,4 +1,4 @@
-"""Ask every case of every server that can be had, and write ``docs/peers.md``."""
+"""Try every case on every available server, and write ``docs/peers.md``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CASE_SECONDS = 300
 
 
 def main() -> int:
-    """Run, print and write; the status is 1 when this product itself could not be asked."""
+    """Run, print and write; the status is 1 if this product itself could not be tried."""
     with tempfile.TemporaryDirectory() as folder:
         seen = {server.name: asyncio.run(_ask(server)) for server in subjects(Path(folder))}
     table = _table(seen)
@@ -41,7 +41,7 @@ async def _ask(server: Attacked) -> list[str]:
         for case in CASES:
             try:
                 answer = await asyncio.wait_for(case(server), CASE_SECONDS)
-            except Exception as error:  # one case that cannot be asked leaves the others
+            except Exception as error:  # a case that cannot be tried does not stop the others
                 answer = f"not asked: {error}"
             print(f"{server.name}: {case.__doc__}: {answer}", flush=True)
             answers.append(answer)

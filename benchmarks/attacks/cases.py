@@ -1,4 +1,4 @@
-"""The attacks: each asks a server a question over HTTP and says in a few words what was seen."""
+"""The attacks: each tries one thing on a server over HTTP and returns the result in a few words."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ async def copy_of_the_database(server: Attacked) -> str:
         handed_out["API key"] = await server.create_key(account)
     for name, value in account.browser.cookies.items():
         if "session" in name and "data" not in name:
-            # better-auth signs the cookie; the token is what stands before the signature.
+            # better-auth signs the cookie; the token precedes the signature.
             handed_out["session token"] = value.partition(".")[0]
     text = texts_in(server.database)
     asked = f"asked for {', '.join(handed_out)}"
@@ -255,7 +255,7 @@ CASES: tuple[Case, ...] = (
     device_code_again,
     device_code_of_somebody_else,
     device_code_after_ban,
-    # Last: where guesses are counted by address, nobody is let near for a while.
+    # Last: if guesses are counted by address, the address is locked for a while.
     guesses_at_user_codes,
 )
 

@@ -1,4 +1,4 @@
-"""The servers that are attacked, and how a client speaks with each."""
+"""The servers under attack, and their clients."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _numbers = count(1)
 
 @dataclass
 class Account:
-    """A person with a browser, and what the server told them once."""
+    """A user with a browser, and the secrets that the server showed them once."""
 
     email: str
     browser: httpx.AsyncClient
@@ -45,13 +45,13 @@ class Account:
     password: str = PASSWORD
 
     def code(self, ahead: int = 1) -> str:
-        """Give the code of the step *ahead* of the present one; the enrollment used the present one."""
+        """Return the code that is *ahead* steps after the present one; the enrollment used the present one."""
         return totp.hotp(self.secret, int(time.time()) // totp.PERIOD + ahead)
 
 
 @dataclass
 class Pending:
-    """A sign-in between password and second factor, in a browser of its own."""
+    """A sign-in between password and second factor, in its own browser."""
 
     browser: httpx.AsyncClient
     challenge: str = ""
@@ -62,7 +62,7 @@ class Attacked(ABC):
     A server under attack.
 
     Attributes:
-        name: As the table shows it.
+        name: As shown in the table.
         url: Where it listens.
         database: Its SQLite file.
     """
@@ -80,7 +80,7 @@ class Attacked(ABC):
         """End what was started."""
 
     def browser(self) -> httpx.AsyncClient:
-        """Make a browser without cookies, at an address of its own; it names the origin of its page, as browsers do."""
+        """Make a browser without cookies, with its own address; it sends the origin of its page, as browsers do."""
         number = next(_numbers)
         address = f"10.0.{number // 250}.{number % 250 + 1}"
         headers = {"Origin": self.url, "X-Forwarded-For": address}
@@ -88,7 +88,7 @@ class Attacked(ABC):
 
     @abstractmethod
     async def sign_up(self) -> Account:
-        """Sign somebody up and in, in a browser of their own."""
+        """Sign a user up and in, in their own browser."""
 
     @abstractmethod
     async def enroll(self, account: Account) -> None:
@@ -112,7 +112,7 @@ class Attacked(ABC):
 
     @abstractmethod
     async def is_signed_in(self, browser: httpx.AsyncClient) -> bool:
-        """Say whether the browser has a live session."""
+        """Whether the browser has a live session."""
 
     @abstractmethod
     async def change_password(self, account: Account) -> None:
@@ -131,23 +131,23 @@ class WithKeys(Attacked):
 
     @abstractmethod
     async def create_key(self, account: Account) -> str:
-        """Create an API key; gives its text."""
+        """Create an API key; return its text."""
 
     @abstractmethod
     async def uses_key(self, key: str) -> bool:
-        """Say whether an API key is let in."""
+        """Whether an API key is accepted."""
 
 
 class WithDevices(WithKeys):
-    """A server at which a device asks for a credential, and a person approves it (RFC 8628)."""
+    """A server where a device requests a credential, and a user approves it (RFC 8628)."""
 
     @abstractmethod
     async def device_code(self) -> tuple[str, str]:
-        """Ask as a device does; gives the device code and the user code."""
+        """Send a device's request; return the device code and the user code."""
 
     @abstractmethod
     async def look(self, account: Account, user_code: str) -> httpx.Response:
-        """Open the page of a user code, as its person does."""
+        """Open the page of a user code, as the user does."""
 
     @abstractmethod
     async def approve(self, account: Account, user_code: str) -> httpx.Response:
@@ -159,11 +159,11 @@ class WithDevices(WithKeys):
 
     @abstractmethod
     async def uses_fetched(self, answer: httpx.Response) -> bool:
-        """Say whether what was fetched is let in."""
+        """Whether the fetched credential is accepted."""
 
 
 class BetterAuthWire(WithDevices):
-    """What speaks better-auth's routes: better-auth, its Python port, and this product."""
+    """A server with better-auth's routes: better-auth, its Python port, and this product."""
 
     def __init__(self, name: str, subject: Subject, database: Path, log: Path) -> None:
         self.name = name
@@ -292,7 +292,7 @@ class Ours(BetterAuthWire):
 
 
 class Crudauth(Attacked):
-    """crudauth with sessions: other routes, the same deeds."""
+    """crudauth with sessions: other routes for the same actions."""
 
     name = "crudauth"
 
@@ -356,7 +356,7 @@ class Crudauth(Attacked):
 
 
 def subjects(directory: Path) -> list[Attacked]:
-    """Give this product, and the peers that can be had."""
+    """Return this product, and the available peers."""
     found: list[Attacked] = [Ours(directory / "czo-auth")]
     node, python = peers.node(), peers.python()
     if node is not None:

@@ -1,1 +1,1 @@
-"""How large a deployment becomes, and what it would need: ``python -m benchmarks.capacity``."""
+"""How large a deployment grows, and what it needs: ``python -m benchmarks.capacity``."""

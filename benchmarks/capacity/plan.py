@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from benchmarks.capacity.simulation import Load, recalled
 
 AT_MOST = 0.6
-"""How busy a core may be on average, so that a machine can be lost and a peak come."""
+"""How busy a core may be on average, to leave room for a lost machine and for peaks."""
 REMEMBERED = 200_000
-"""Keys that a process may keep, about a kilobyte each; the bound ends most of them before."""
+"""Keys that a process may cache, about a kilobyte each; most expire before."""
 
 SERVER_MICROSECONDS = 24.0
-"""CPU of the web server around one request, as docs/performance.md measures it without us (“hello”)."""
+"""CPU of the web server around one request, as docs/performance.md measures it without czo-auth (“hello”)."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """
     Attributes:
-        changes_a_second: What takes a right away, in the whole deployment.
-        recalled: Part of the checks that a process recalls.
-        server_cores, database_cores: So many are busy to ``AT_MOST``.
+        changes_a_second: Changes that take a right away, in the whole deployment.
+        recalled: Share of the checks that a process answers from its cache.
+        server_cores, database_cores: Number of cores, each busy to ``AT_MOST``.
         asked_a_second: Checks that reach the database.
     """
 
@@ -52,7 +52,7 @@ def plan(
         remembered=REMEMBERED,
         bound_seconds=bound_seconds,
     )
-    # Long enough that the memory is as full as it gets.
+    # Long enough that the cache is as full as it gets.
     part = recalled(load, seconds=3 * bound_seconds, chance=random.Random(3))
     server = SERVER_MICROSECONDS + part * recalled_cost + (1 - part) * asked_cost
     asked = checks_a_second * (1 - part)

@@ -26,7 +26,7 @@ CASES = (
 
 @dataclass(frozen=True)
 class Compared:
-    """A case as it was and as it was simulated: the part of the requests that was recalled."""
+    """A case as measured and as simulated: the share of the requests that the cache answered."""
 
     load: Load
     measured: float
@@ -51,7 +51,7 @@ class Cost:
 def compare(
     postgres: PostgresServer, *, requests: int, cases: tuple[Load, ...] = CASES
 ) -> Iterator[Compared]:
-    """Run each case both ways."""
+    """Run each case for real and in the simulation."""
     for load in cases:
         measured = asyncio.run(_measured(_filled(postgres, load.keys), load, requests))
         chance = random.Random(7)
@@ -100,7 +100,7 @@ async def _measured(url: str, load: Load, requests: int) -> float:
 
 
 async def _change(auth: Auth, lookup: Any) -> None:
-    """Take a right away from somebody, and wait until this process has heard of it."""
+    """Take a right away from a user, and wait until this process was notified."""
     before = lookup.change_token()
     now = auth.now()
     user = data.uuid("u", 0)

@@ -17,7 +17,7 @@ ZIPF = 1.0001
 @dataclass(frozen=True)
 class Load:
     """
-    What comes to one process.
+    The load of one process.
 
     Attributes:
         keys: Keys in use, the busiest first; their shares follow Zipf's law.

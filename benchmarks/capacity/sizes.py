@@ -1,4 +1,7 @@
-"""Bytes that each kind of thing takes in a database, indexes included: many are written, and the growth is divided."""
+"""
+Bytes that each kind of record takes in a database, including indexes: many are written, and the growth is divided by
+their number.
+"""
 
 from __future__ import annotations
 

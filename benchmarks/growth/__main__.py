@@ -26,7 +26,7 @@ BYTES_A_USER = 12_000
 
 
 def main() -> int:
-    """Run it; the exit status says nothing of the figures."""
+    """Run it; the exit status does not depend on the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
     parser.add_argument("--users", type=int, default=MANY)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
@@ -44,7 +44,7 @@ def main() -> int:
 def measured(
     database: str, users: int, *, rounds: int, folder: Path, dead_keys: int = work.DEAD_KEYS
 ) -> dict[int, Mapping[str, float]]:
-    """Measure one kind of database with few people and with *users*; gives seconds of CPU time."""
+    """Measure one kind of database with few people and with *users*; returns seconds of CPU time."""
     found: dict[int, Mapping[str, float]] = {}
     for size in (FEW, users):
         with tempfile.TemporaryDirectory(prefix="czo-growth-", dir=folder) as place:

@@ -41,7 +41,7 @@ class _Dialect:
         return self.hexadecimal.format(number=number, width=width)
 
     def id(self, kind: str, number: str) -> str:
-        """Write a UUID that sorts by its number."""
+        """Return SQL for a UUID that sorts by its number."""
         parts = [
             self.hex(f"({number}) >> 16", 8),
             self.hex(f"({number}) & 65535", 4),

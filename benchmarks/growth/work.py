@@ -1,4 +1,4 @@
-"""What people and administrators do, and what it costs in CPU time: of this process, and of PostgreSQL's."""
+"""Actions of users and administrators, and their CPU time, in this process and in PostgreSQL's."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Filled:
 async def measure(
     base: Filled, *, rounds: int, dead_keys: int = DEAD_KEYS, only: Collection[str] | None = None
 ) -> Mapping[str, float]:
-    """Do everything, or *only* this, several times; gives the median CPU time of each, in seconds."""
+    """Do everything, or *only* this, several times; return the median CPU time of each, in seconds."""
     async with _running(base) as work:
         found: dict[str, list[float]] = {
             what: [] for what in work.everything(dead_keys) if only is None or what in only
@@ -89,14 +89,14 @@ async def _running(base: Filled) -> AsyncIterator[_Work]:
 
 
 class NoMail:
-    """Takes every mail and sends none."""
+    """Accepts every mail and sends none."""
 
     async def send(self, message: MailMessage) -> None:
         """Take it."""
 
 
 class _Work:
-    """The operations, each with what it needs before it is measured."""
+    """The operations, each with its preparation."""
 
     def __init__(self, base: Filled, auth: Auth, client: httpx.AsyncClient, root: Person) -> None:
         self._base = base
@@ -105,7 +105,7 @@ class _Work:
         self._root = root
 
     def everything(self, dead_keys: int) -> dict[str, tuple[Callable[[int], None], Work]]:
-        """List what is measured; the number of the round says who it is done to."""
+        """List the operations; the number of the round selects the user."""
         recent = (data.now() - timedelta(seconds=2)).isoformat().replace("+00:00", "Z")
         lists = {
             "search users by a text": "/admin/users?search=person17%40",
@@ -173,4 +173,4 @@ class _Work:
 
 
 def _nothing(_: int) -> None:
-    """Nothing is needed before."""
+    """Do nothing: no preparation is needed."""

@@ -1,1 +1,1 @@
-"""The servers that are measured, one small application each. Some run in an environment of their own."""
+"""The servers that are measured, one small application each. Some run in a separate environment."""

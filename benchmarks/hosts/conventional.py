@@ -1,5 +1,5 @@
 """
-The same rule as most FastAPI services write it: a dependency, and SQLAlchemy's asynchronous ORM.
+The same rule as in most FastAPI services: a dependency, and SQLAlchemy's asynchronous ORM.
 
 It is generous to the convention: one query with a join, no write of a last use, no second factor, one session of the
 ORM a request. Access tokens are verified by PyJWT, and their session is read.
@@ -57,7 +57,7 @@ class ApiKey(_Base):
 
 
 class Session(_Base):
-    """A sign-in and whose it is."""
+    """A sign-in and its user."""
 
     __tablename__ = "czo_auth_sessions"
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -68,7 +68,7 @@ class Session(_Base):
 
 
 async def session() -> AsyncIterator[AsyncSession]:
-    """Give one session of the ORM a request."""
+    """Yield one ORM session per request."""
     async with _new_session() as one:
         yield one
 
@@ -78,7 +78,7 @@ Database = Annotated[AsyncSession, Depends(session)]
 
 
 async def user_of_key(given: Credentials, database: Database) -> User:
-    """Find whose key was sent."""
+    """Find the owner of the key."""
     digest = hashlib.sha256(given.credentials.encode()).hexdigest()
     query = select(ApiKey).where(ApiKey.digest == digest).options(joinedload(ApiKey.user))
     key = (await database.execute(query)).scalar_one_or_none()
@@ -90,7 +90,7 @@ async def user_of_key(given: Credentials, database: Database) -> User:
 
 
 async def user_of_token(given: Credentials, database: Database) -> User:
-    """Find whose access token was sent, if its session lives."""
+    """Find the user of the access token, if its session is live."""
     try:
         claims = jwt.decode(given.credentials, _public_key, algorithms=["ES256"], **_claims)  # type: ignore[arg-type]
     except jwt.InvalidTokenError:

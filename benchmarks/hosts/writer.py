@@ -1,7 +1,7 @@
 """
-Writes to a database as a busy deployment does, fifty times a second, until it is ended.
+Write to a database as a busy deployment does, fifty times a second, until stopped.
 
-Each transaction opens a session and records a sign-in; it takes nothing from anybody, so nobody's memory may notice.
+Each transaction opens a session and records a sign-in; it takes no rights away, so no process may empty its cache.
 """
 
 from __future__ import annotations

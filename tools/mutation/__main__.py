@@ -53,14 +53,14 @@ LEFT_OUT = ("insecure",)
 """Weak on purpose, for the tests of those who embed the product."""
 REACH_SECONDS = 1800
 ROUND_SECONDS = 45
-"""What the tests of one folder may take for one mutant, the quickest first; those beyond are left out."""
+"""Time limit for the tests of one folder per mutant, the quickest first; further ones are left out."""
 BEST = 8
-"""So many of the tests that noticed other mutants of a module meet each of its mutants first, in one round."""
+"""Number of tests that killed other mutants of a module and run first for each of its mutants, in one round."""
 
 
 @dataclass
 class Score:
-    """What became of the mutants of one module."""
+    """The results of the mutants of one module."""
 
     killed: int = 0
     explained: int = 0
@@ -73,10 +73,10 @@ class Score:
 
 
 def main() -> int:
-    """Run what is left, report, and give the status."""
+    """Run the remaining mutants, report, and return the status."""
     arguments = _arguments()
     os.chdir(ROOT)
-    # Ended from outside it takes the trial along.
+    # When this process is ended, it ends the trial too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.environ["CI"] = "1"  # Hypothesis then tries the same examples each time.
     KEPT.mkdir(exist_ok=True)
@@ -141,7 +141,7 @@ def _reach(folder: str) -> dict[str, Any]:
 def _note_reach(folder: str, kept: Path, key: str, files: set[str]) -> int:
     reach = Reach(files)
     status = trial.run_tests([folder], InProcess(), reach)
-    # A test that fails on the code as it is would kill everything.
+    # A test that fails on the unchanged code would kill every mutant.
     tests = {name: test for name, test in reach.tests.items() if name not in reach.failed}
     kept.write_text(json.dumps({"key": key, "tests": tests}))
     return status
@@ -159,7 +159,7 @@ def _digest(paths: Iterable[Path]) -> str:
 
 
 class Runs:
-    """The trials, with the results that are kept."""
+    """The trials, with the stored results."""
 
     def __init__(self, folders: tuple[str, ...], *, ends: float) -> None:
         self._folders = folders
@@ -176,7 +176,7 @@ class Runs:
                     self._noticing[result["name"].partition(" ")[0]][result["by"]] += 1
 
     def score(self, path: Path, explained: dict[str, str]) -> Score:
-        """Try what is left of one module."""
+        """Try the remaining mutants of one module."""
         score = Score()
         gone = set(explained)
         for mutant in mutants_of(path.read_text("utf-8")):

@@ -58,7 +58,7 @@ class Mutant:
 
 def mutants_of(source: str) -> Iterator[Mutant]:
     """
-    Give every mutant of a module.
+    Yield every mutant of a module.
 
     Changed are comparisons, boolean and arithmetic operators, conditions, numbers, texts and truth values, what a
     function returns, and whether a statement is there at all. Left alone are docstrings, annotations, decorators,

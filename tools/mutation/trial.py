@@ -1,4 +1,4 @@
-"""One trial: a forked process in which one module is another, and the tests that it has to pass."""
+"""One trial: a forked process with one changed module, and the tests that it has to pass."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _Changed(importlib.machinery.SourceFileLoader):
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds one module, changed."""
+    """An import finder that returns one changed module."""
 
     def __init__(self, module: str, source: str) -> None:
         self._module = module
@@ -83,7 +83,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 @dataclass(frozen=True)
 class Trial:
-    """How a trial went, and which test was the one that noticed, if it could be told."""
+    """The result of a trial, and the test that failed, if known."""
 
     outcome: Outcome
     noticed_by: str | None = None

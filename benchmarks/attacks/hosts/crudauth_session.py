@@ -24,13 +24,13 @@ class _Base(DeclarativeBase):
 
 
 class User(_Base, make_auth_identity(mfa=True)):
-    """An account as crudauth wants it."""
+    """An account, as crudauth requires it."""
 
     __tablename__ = "users"
 
 
 async def session() -> AsyncIterator[AsyncSession]:
-    """Give one session of the ORM a request."""
+    """Yield one ORM session per request."""
     async with _new_session() as one:
         yield one
 
@@ -40,11 +40,11 @@ _auth = CRUDAuth(
     session=session,
     user_model=User,
     SECRET_KEY="a secret that only this comparison knows, and long enough",
-    # The comparison speaks plain http.
+    # The comparison uses plain http.
     cookies=CookieConfig(secure=False),
     database_store=_store,
     trusted_proxy_hops=1,
-    # Each browser of the comparison names an address of its own, as through a proxy. The lockout at sign-in stays on.
+    # Each browser of the comparison has its own address, as behind a proxy. The lockout at sign-in stays on.
     rate_limits={
         action: RateLimit(times=0, seconds=limit.seconds) for action, limit in DEFAULT_RATE_LIMITS.items()
     },
