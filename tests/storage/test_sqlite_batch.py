@@ -210,17 +210,17 @@ async def test_step_whose_time_is_over_is_not_run(migrated_sqlite_url: str) -> N
 async def test_time_in_which_the_queue_moves_on_is_not_waiting(
     migrated_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a slow disk: five commits, of which the last begins after the time of those that wait is over."""
+    """As on a slow disk: of three commits the last begins after the time of those that wait is over."""
     commit = SqliteWorker.commit
 
     def commit_slowly(worker: SqliteWorker) -> None:
-        time.sleep(0.4)
+        time.sleep(1.1)
         commit(worker)
 
     monkeypatch.setattr(SqliteWorker, "commit", commit_slowly)
-    storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_", timeout=1.0)
+    storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_", timeout=2.0)
     await storage.start()
-    waiting = [storage.transactions.run(add(f"k{number}")) for number in range(5 * BATCH)]
+    waiting = [storage.transactions.run(add(f"k{number}")) for number in range(2 * BATCH + 1)]
     assert await asyncio.gather(*waiting) == [True] * len(waiting)
     await storage.close()
 
