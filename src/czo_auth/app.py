@@ -76,7 +76,7 @@ def graphql_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
 
 def pages_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
     """Build the account pages. No other site reads them, so there is no CORS; they set their own caching headers."""
-    require_extra("pages", "Account pages")
+    require_extra("pages", "Auth.pages")
     from czo_auth.web.app import pages_app
 
     base = runtime.settings.pages_path

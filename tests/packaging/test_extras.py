@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import tomllib
 from pathlib import Path
@@ -101,7 +102,7 @@ def test_a_deployment_without_any_extra_starts_and_names_what_is_asked_for_later
     assert str(missing.value) == sentence("graphql", "GraphQL")
     with pytest.raises(MissingExtra) as missing:
         _ = auth.pages
-    assert str(missing.value) == sentence("pages", "Account pages")
+    assert str(missing.value) == sentence("pages", "Auth.pages")
     with pytest.raises(MissingExtra) as missing:
         require_extra("testing", "czo_auth.testing")
     assert isinstance(missing.value, ImportError)
@@ -145,9 +146,29 @@ def test_serve_without_the_server_says_so(
 ) -> None:
     from czo_auth.cli.serve import serve
 
-    monkeypatch.setenv("AUTH_ENCRYPTION_KEY", KEY)
+    monkeypatch.delenv("AUTH_ENCRYPTION_KEY", raising=False)
     monkeypatch.setitem(sys.modules, "granian", None)
     with pytest.raises(SystemExit) as ended:
         serve(data_dir=tmp_path)
     assert ended.value.code == 2
-    assert sentence("server", "czo-auth serve") in capsys.readouterr().err
+    assert capsys.readouterr().err == f"czo-auth: {sentence('server', 'czo-auth serve')}\n"
+    assert not list(tmp_path.iterdir())
+
+
+async def test_migrations_of_postgresql_without_its_extra_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from czo_auth.storage.migrate import current_revision
+
+    monkeypatch.delitem(sys.modules, "czo_auth.storage.postgresql_server", raising=False)
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    with pytest.raises(MissingExtra) as missing:
+        await current_revision("postgresql://db.example/auth")
+    assert str(missing.value) == sentence("postgres", "PostgreSQL")
+
+
+def test_mcp_without_its_extra_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [each for each in sys.modules if each.startswith("czo_auth.integrations.mcp")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    with pytest.raises(MissingExtra) as missing:
+        importlib.import_module("czo_auth.integrations.mcp")
+    assert str(missing.value) == sentence("mcp", "czo_auth.integrations.mcp")

@@ -40,10 +40,11 @@ def serve(
     from czo_auth.extras import require_extra
 
     with exit_on_signals(), reporting():
+        # Before an encryption key is made for a server that cannot start.
+        require_extra("server", "czo-auth serve")
         settings = chosen_settings(
             creates=True, host=host, port=port, workers=workers, data_dir=data_dir, database_url=database_url
         )
-        require_extra("server", "czo-auth serve")
         from czo_auth.cli.processes import serve as run
 
         run(settings, when_ready=_say_ready)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
-import asyncpg
+try:
+    import asyncpg
+except ImportError:
+    # Migrations, backups and the doctor come here without opening the storage, which checks it too.
+    from czo_auth.extras import require_extra
+
+    require_extra("postgres", "PostgreSQL")
+    raise
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine

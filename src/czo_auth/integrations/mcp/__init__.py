@@ -12,7 +12,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from czo_auth.extras import require_extra
-from czo_auth.integrations.mcp.credentials import Deployment, Introspection, Prover
+
+try:
+    from czo_auth.integrations.mcp.credentials import Deployment, Introspection, Prover
+except ImportError:
+    require_extra("mcp", "czo_auth.integrations.mcp")
+    raise
 
 if TYPE_CHECKING:
     from czo_auth.auth import Auth
