@@ -182,7 +182,7 @@ def _pages(settings: Settings) -> Finding:
     if not settings.pages_enabled:
         return PAGES.ok("off; what a host mounts itself is not seen here")
     try:
-        require_extra("pages", "Account pages")
+        require_extra("pages", "CZO_AUTH_PAGES_ENABLED")
     except MissingExtra as missing:
         return PAGES.fail(str(missing), "Install it, or set CZO_AUTH_PAGES_ENABLED=false.")
     from czo_auth.web.renderer import POLICY
