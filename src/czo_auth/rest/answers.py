@@ -68,27 +68,14 @@ def set_session(call: RequestContext, response: R, outcome: SignedIn) -> R:
 
 
 def entered(
-    call: RequestContext,
-    outcome: SignedIn | SecondFactorRequired,
-    *,
-    verified: bool = False,
-    redirects_to: str | None = None,
+    call: RequestContext, outcome: SignedIn | SecondFactorRequired, *, verified: bool = False
 ) -> EnteredAnswer:
-    """
-    Respond to a sign-in with a session, or with a challenge for the second factor.
-
-    Args:
-        verified: Whether a second factor was proved.
-        redirects_to: Where better-auth's client navigates to once there is a session; already checked.
-    """
+    """Respond to a sign-in with a session, or with a challenge for the second factor."""
     if isinstance(outcome, SecondFactorRequired):
         response = EnteredAnswer(records.SecondFactorRequired.of(outcome))
         set_challenge_cookie(call, response, outcome)
         return response
-    body = signed_in(call, outcome, verified=verified)
-    if redirects_to is not None:
-        body = body.model_copy(update={"redirect": True, "url": redirects_to})
-    return set_session(call, EnteredAnswer(body), outcome)
+    return set_session(call, EnteredAnswer(signed_in(call, outcome, verified=verified)), outcome)
 
 
 def renewed(call: RequestContext, outcome: SignedIn, *, verified: bool = False) -> Answer[records.SignedIn]:

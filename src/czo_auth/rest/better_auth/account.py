@@ -75,7 +75,11 @@ async def sign_up_email(
 
 @routes.add("POST", "/sign-in/email", access=PUBLIC, opens_session=True)
 async def sign_in_email(body: ClientSignInRequest, call: CurrentRequest) -> EnteredAnswer:
-    """Sign in as the default actor type. The response sends the client to ``callbackURL``, which must be trusted."""
+    """
+    Sign in as the default actor type.
+
+    ``callbackURL`` must be trusted. The client's own page goes on from the response, so nothing redirects to it.
+    """
     check_callback_url(call, body.callback_url)
     given = Credentials(
         email=body.email,
@@ -85,9 +89,7 @@ async def sign_in_email(body: ClientSignInRequest, call: CurrentRequest) -> Ente
         known_browser=call.known_browser,
     )
     actor = call.runtime.services.actors.default.name
-    outcome = await call.runtime.sign_in.begin(actor, given, context=call.context)
-    # As it was sent: the client resolves a path against its own page.
-    return entered(call, outcome, redirects_to=body.callback_url or None)
+    return entered(call, await call.runtime.sign_in.begin(actor, given, context=call.context))
 
 
 @routes.add("GET", "/get-session", access=ENROLLING_OR_SIGNING_IN)

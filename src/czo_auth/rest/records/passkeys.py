@@ -67,7 +67,6 @@ class RegisteredPasskey(Passkey):
     token_type: Literal["Bearer"] | None = LEFT_OUT
     token: Id | None = LEFT_OUT
     redirect: bool | None = LEFT_OUT
-    url: str | None = LEFT_OUT
     verified: Literal[True] | None = LEFT_OUT
 
     @classmethod

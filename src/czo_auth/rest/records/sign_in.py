@@ -34,8 +34,7 @@ class SignedIn(Record):
         requires_2fa_setup: Whether the session may only enroll a second factor.
         expires_in: Lifetime of the access token; unit: seconds.
         token: The session's public handle, for better-auth's client.
-        redirect: Whether better-auth's client navigates to ``url`` by itself; false unless the sign-in asked for it.
-        url: Present if ``redirect`` is true.
+        redirect: Always false, so that better-auth's client does not navigate by itself.
         verified: Present if a second factor was proved.
     """
 
@@ -49,7 +48,6 @@ class SignedIn(Record):
     token_type: Literal["Bearer"]
     token: Id
     redirect: bool
-    url: str | None = LEFT_OUT
     verified: Literal[True] | None = LEFT_OUT
 
     @classmethod
