@@ -57,7 +57,7 @@ def oauth_metadata_of(runtime: Runtime) -> PublicDocument:
     """
     Build what says at the root where the OAuth endpoints are.
 
-    Source: RFC 8414 section 3.1: the well-known path stands between the issuer's host and its path.
+    Source: RFC 8414 section 3.1: the well-known path is between the issuer's host and its path.
     """
     issuer = runtime.services.access_tokens.issuer
     path = METADATA + urlsplit(issuer).path.rstrip("/")

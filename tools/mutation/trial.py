@@ -140,7 +140,7 @@ def keep_people(folder: Path) -> None:
 
 
 def run_tests(arguments: Sequence[str], *plugins: object) -> int:
-    """Run pytest in this process, in silence, in a folder that is deleted afterwards."""
+    """Run pytest in this process, without output, in a folder that is deleted afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         options = [
             "-q",

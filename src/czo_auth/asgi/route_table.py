@@ -1,7 +1,7 @@
 """
 Finding a route without trying all of them.
 
-Starlette and FastAPI try one route after the other, so a request pays for every route that stands before its own. Here
+Starlette and FastAPI try one route after the other, so a request pays for every route before its own. Here
 a path without parameters is found by one lookup, and another is compared with the routes that begin as it does and are
 as long.
 """

@@ -32,7 +32,7 @@ async def measure(
 
     Args:
         route: Its pattern, where the framework leaves none in *scope*.
-        base: What stands before the framework's pattern.
+        base: The prefix before the framework's pattern.
     """
     telemetry = app_state.runtime.telemetry
     if not telemetry.has_sdk:

@@ -106,7 +106,7 @@ class TracedSink:
 
 
 class TracedSender(WebhookSender):
-    """The sender of webhooks; which endpoint is asked stands in no attribute, for it may be anybody's."""
+    """The sender of webhooks. No attribute names the endpoint, because it may belong to anybody."""
 
     def __init__(self, inner: WebhookSender, telemetry: Telemetry) -> None:
         self._inner = inner
