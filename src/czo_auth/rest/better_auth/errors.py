@@ -17,7 +17,7 @@ class ServerOnlyProperty(Invalid):
 
 class EmailCannotBeUpdated(Invalid):
     code = "EMAIL_CAN_NOT_BE_UPDATED"
-    message = "The email address is changed by another call, which confirms the new one."
+    message = "Use the call that changes the email address: the new address has to be confirmed."
 
 
 class InvalidNameLength(Invalid):
