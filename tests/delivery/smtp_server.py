@@ -43,12 +43,16 @@ class SmtpServer:
     Attributes:
         offers_starttls: Whether STARTTLS is offered; False plays an old or a tampered-with server.
         password: What AUTH PLAIN must bring; None offers no AUTH.
+        answer_to_sender: Said to ``MAIL FROM``.
+        answer_to_recipient: Said to ``RCPT TO``.
         answer_to_data: Said after the message; ``{content}`` in it is the message, as some filters quote it.
         pause: Waited before every answer.
     """
 
     offers_starttls: bool = True
     password: str | None = None
+    answer_to_sender: str = "250 OK"
+    answer_to_recipient: str = "250 OK"
     answer_to_data: str = "250 OK"
     pause: float = 0
     port: int = 0
@@ -146,11 +150,11 @@ class _Conversation:
 
     async def mail(self, line: str) -> None:
         self.sender = line.partition("<")[2].partition(">")[0]
-        await self.say("250 OK")
+        await self.say(self.server.answer_to_sender)
 
     async def rcpt(self, line: str) -> None:
         self.recipients.append(line.partition("<")[2].partition(">")[0])
-        await self.say("250 OK")
+        await self.say(self.server.answer_to_recipient)
 
     async def data(self, line: str) -> None:
         await self.say("354 go on")

@@ -125,10 +125,25 @@ async def test_token_stays_out_of_log_and_error_when_the_server_quotes_the_messa
     assert TOKEN not in f"{refused.value!r} {refused.value} {refused.value.message}"
 
 
-async def test_wrong_password_is_not_tried_again(tls: Tls) -> None:
+async def test_mail_waits_while_the_password_is_wrong(tls: Tls) -> None:
+    """An operator who rotates the password must not lose the mails of the meantime."""
     async with SmtpServer(password="right").serve(tls=tls[0]) as server:
         with pytest.raises(MailUnavailable) as refused:
             await send(settings(server.port, tls[1], username="mailer", password="wrong"))
+    assert refused.value.retry_after == 2
+
+
+async def test_mail_waits_while_the_sender_is_refused(tls: Tls) -> None:
+    async with SmtpServer(answer_to_sender="550 relaying denied").serve(tls=tls[0]) as server:
+        with pytest.raises(MailUnavailable) as refused:
+            await send(settings(server.port, tls[1]))
+    assert refused.value.retry_after == 2
+
+
+async def test_mail_to_a_recipient_that_does_not_exist_is_given_up(tls: Tls) -> None:
+    async with SmtpServer(answer_to_recipient="550 no such user").serve(tls=tls[0]) as server:
+        with pytest.raises(MailUnavailable) as refused:
+            await send(settings(server.port, tls[1]))
     assert refused.value.retry_after is None
 
 

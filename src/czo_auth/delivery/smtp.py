@@ -123,7 +123,7 @@ class SmtpMail:
             # Without the server's text and without a cause: some servers quote the message, which contains the token.
             name, status = type(error).__name__, _status(error)
             _log.warning("mail of kind %s was not sent: %s, status %s", message.kind, name, status)
-            raise MailUnavailable(retry_after=None if status is not None and status >= 500 else 2) from None
+            raise MailUnavailable(retry_after=None if _refuses_message(error) else 2) from None
 
     def _written(self, message: MailMessage) -> EmailMessage:
         now = self._now()
@@ -172,6 +172,20 @@ def _connection(settings: SmtpSettings) -> dict[str, Any]:
         "start_tls": settings.security == "starttls",
         "tls_context": settings.tls,
     }
+
+
+def _refuses_message(error: Exception) -> bool:
+    """
+    Return whether the server refused this message or its recipient for good.
+
+    A server that refuses the password, the sender or the connection says nothing about the message: an operator mends
+    that, and the mails of the meantime must still arrive.
+    """
+    status = _status(error)
+    about_message = isinstance(
+        error, aiosmtplib.SMTPDataError | aiosmtplib.SMTPRecipientRefused | aiosmtplib.SMTPRecipientsRefused
+    )
+    return about_message and status is not None and status >= 500
 
 
 def _status(error: Exception) -> int | None:
