@@ -291,6 +291,9 @@ async def test_unknown_parameters_are_refused_on_every_native_route(timed: Timed
         details = refused(answer, 400, "VALIDATION_ERROR")["details"]
         assert details == [{"loc": "organizationld", "msg": "This parameter is not known."}]
         refused(await timed.api.call(method, f"{path}?organizationld=1", *more), 401, "UNAUTHORIZED")
+    answer = await timed.api.get("/sessions?limit=1&limit=2", **how)
+    details = refused(answer, 400, "VALIDATION_ERROR")["details"]
+    assert details == [{"loc": "limit", "msg": "This parameter may be given once."}]
     for path in ("/get-session", "/list-sessions", "/organization/list", "/api-key/list"):
         accepted(await timed.api.get(f"{path}?disableCookieCache=1&x=2", **how))
 

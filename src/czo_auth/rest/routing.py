@@ -162,16 +162,21 @@ def _check_query(request: Request, parameters: frozenset[str] | None) -> None:
         parameters: The parameters of the route; None if unknown ones are ignored.
 
     Raises:
-        ValidationFailed: A parameter is unknown: a filter with a typing mistake must not return everything. Or a value
-            contains NUL, which JSON bodies may not contain either and PostgreSQL cannot compare with.
+        ValidationFailed: A parameter is unknown: a filter with a typing mistake must not return everything. Or it is
+            given twice, which others read differently. Or a value contains NUL, which JSON bodies may not contain
+            either and PostgreSQL cannot compare with.
     """
     details = []
+    seen = set()
     for name, value in request.query_params.multi_items():
         where = escape_control(name, limit=64)
         if "\x00" in name or "\x00" in value:
             details.append((where, "A character in it is not allowed."))
         elif parameters is not None and name not in parameters:
             details.append((where, "This parameter is not known."))
+        elif parameters is not None and name in seen:
+            details.append((where, "This parameter may be given once."))
+        seen.add(name)
     if details:
         raise ValidationFailed(details=details[:20])
 
