@@ -125,7 +125,9 @@ def network_of(ip: str) -> str:
     return str(address)
 
 
-LimitedAction = Literal["sign_in", "refresh", "sign_up", "second_factor", "password", "mail", "leak"]
+LimitedAction = Literal[
+    "sign_in", "refresh", "sign_up", "second_factor", "password", "mail", "leak", "change"
+]
 """What is being tried; each has limits of its own."""
 
 
