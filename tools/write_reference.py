@@ -190,12 +190,12 @@ def _methods(kind: type, path: str) -> str:
 
 
 def decisions_page() -> str:
-    """Tell every decision by its headline."""
+    """Return the list of decisions with their titles."""
     rows = []
     for page in sorted((DOCS / "decisions").glob("[0-9]*.md")):
         headline = page.read_text("utf-8").splitlines()[0].removeprefix("# ")
         rows.append(f"- {page.name[:4]} [{headline}]({page.name})")
-    head = "# Decisions\n\nOne page a decision: the context, the choice, what it costs, and when to look again.\n\n"
+    head = "# Decisions\n\nOne page per decision: the context, the choice, what it costs, and when to look again.\n\n"
     return head + "\n".join(rows) + "\n"
 
 
