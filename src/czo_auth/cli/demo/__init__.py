@@ -11,7 +11,7 @@ def demo() -> None:
     """
     Start a server on a free port, and use everything that it does over HTTP, one line per step.
 
-    Ends with 0 only if every response was as documented. Data lives in a temporary folder; other settings
+    Ends with 0 only if every response was as documented. Data is in a temporary folder; other settings
     come from the environment.
     """
     from czo_auth.cli.demo.play import play

@@ -53,7 +53,7 @@ class Person:
 
     def _phone(self) -> Authenticator:
         if self.phone is None:
-            raise Mismatch(f"a phone in {self.name}’s hand", "none")
+            raise Mismatch(f"a phone for {self.name}", "none")
         return self.phone
 
 
@@ -87,7 +87,7 @@ def signed_in(cast: Cast, person: Person, answer: dict[str, Any]) -> None:
 def first_factor(cast: Cast, person: Person) -> str:
     """Sign in with the password where that is not enough; return the challenge."""
     answer = cast.client.ask(
-        "types the password: no longer enough",
+        "the password alone is no longer enough",
         "POST",
         f"/{person.actor}/sign-in/email",
         body=person.credentials,
@@ -111,7 +111,7 @@ def enroll(cast: Cast, person: Person, *, draw: bool) -> None:
         )
 
     answer = cast.client.ask(
-        "asks for a secret",
+        "requests a secret",
         "POST",
         "/two-factor/enable",
         bearer=person.bearer,
@@ -127,7 +127,7 @@ def enroll(cast: Cast, person: Person, *, draw: bool) -> None:
     if draw:
         narrator.drawing("\n" + qr.terminal(answer["totpURI"]))
     cast.client.ask(
-        "has nothing active yet",
+        "has no active factor yet",
         "GET",
         "/two-factor",
         bearer=person.bearer,

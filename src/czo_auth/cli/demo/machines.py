@@ -16,7 +16,7 @@ def api_key(cast: Cast, ada: Person) -> None:
     cast.narrator.chapter("Ada gives a machine an API key")
     ask = cast.client.ask
     created = ask(
-        "makes a key, which is shown this once",
+        "creates a key, shown only this once",
         "POST",
         "/api-keys",
         bearer=ada.bearer,
@@ -29,7 +29,7 @@ def api_key(cast: Cast, ada: Person) -> None:
     same("prefix", key[:8], created["prefix"])
     same("key begins with", cast.settings.api_key_prefix, key[: len(cast.settings.api_key_prefix)])
     ask(
-        "the machine uses it on REST",
+        "the machine uses it with REST",
         "GET",
         "/whoami",
         bearer=key,
@@ -38,7 +38,7 @@ def api_key(cast: Cast, ada: Person) -> None:
         tell=lambda answer: f"kind: api_key, scopes: {', '.join(answer['scopes'])}",
     )
     ask(
-        "and on GraphQL",
+        "and with GraphQL",
         "POST",
         "//graphql",
         bearer=key,
@@ -47,7 +47,7 @@ def api_key(cast: Cast, ada: Person) -> None:
         has={"data.me.email": ada.email},
     )
     ask(
-        "but it cannot make further keys",
+        "but cannot create more keys",
         "POST",
         "/api-keys",
         bearer=key,
@@ -57,7 +57,7 @@ def api_key(cast: Cast, ada: Person) -> None:
     )
     query = "{ myApiKeys { id name prefix scopes lastUsedAt } }"
     ask(
-        "Ada lists her keys: prefixes only",
+        "Ada lists her keys: only prefixes",
         "POST",
         "//graphql",
         bearer=ada.bearer,
@@ -70,7 +70,7 @@ def api_key(cast: Cast, ada: Person) -> None:
         ),
     )
     ask(
-        "and by REST",
+        "and through REST",
         "GET",
         "/api-keys",
         bearer=ada.bearer,
@@ -81,7 +81,7 @@ def api_key(cast: Cast, ada: Person) -> None:
     ask("revokes it", "DELETE", f"/api-keys/{key_id}", bearer=ada.bearer, status=204)
     ask("the machine is refused", "GET", "/whoami", bearer=key, status=401, code="INVALID_API_KEY")
     ask(
-        "on GraphQL as well",
+        "with GraphQL too",
         "POST",
         "//graphql",
         bearer=key,
@@ -106,7 +106,7 @@ def organization(cast: Cast, mia: Person, *, stranger: Person) -> None:
     mia.id, organization = answer["user"]["id"], answer["organization"]["id"]
     sign_in(cast, mia, "signs in")
     created = ask(
-        "makes a key that acts there only",
+        "creates a key for that organization only",
         "POST",
         "/api-keys",
         bearer=mia.bearer,
@@ -125,7 +125,7 @@ def organization(cast: Cast, mia: Person, *, stranger: Person) -> None:
         tell=lambda answer: "kind: api_key, in Mia’s Shop",
     )
     ask(
-        "Ada cannot have one for it",
+        "Ada cannot create one for it",
         "POST",
         "/api-keys",
         bearer=stranger.bearer,

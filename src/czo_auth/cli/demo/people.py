@@ -54,7 +54,7 @@ def sign_in_with_two_factors(cast: Cast, ada: Person) -> None:
     ask = cast.client.ask
     challenge = first_factor(cast, ada)
     ask(
-        "types a wrong code",
+        "enters a wrong code",
         "POST",
         "/two-factor/verify",
         body={"challenge": challenge, "code": ada.wrong_code()},
@@ -63,7 +63,7 @@ def sign_in_with_two_factors(cast: Cast, ada: Person) -> None:
     )
     code = ada.code()
     answer = ask(
-        "types the right one",
+        "enters the correct code",
         "POST",
         "/two-factor/verify",
         body={"challenge": challenge, "code": code},
@@ -81,7 +81,7 @@ def sign_in_with_two_factors(cast: Cast, ada: Person) -> None:
     )
     backup_code = ada.backup_codes[0]
     answer = ask(
-        "lost the phone: uses a backup code",
+        "without the phone, uses a backup code",
         "POST",
         "/two-factor/verify-backup-code",
         body={"challenge": first_factor(cast, ada), "code": backup_code},
@@ -90,7 +90,7 @@ def sign_in_with_two_factors(cast: Cast, ada: Person) -> None:
     )
     signed_in(cast, ada, answer)
     ask(
-        "cannot use that one a second time either",
+        "cannot use the backup code again either",
         "POST",
         "/two-factor/verify-backup-code",
         body={"challenge": first_factor(cast, ada), "code": backup_code},
@@ -98,7 +98,7 @@ def sign_in_with_two_factors(cast: Cast, ada: Person) -> None:
         code="INVALID_BACKUP_CODE",
     )
     ask(
-        "has nine left",
+        "has nine backup codes left",
         "GET",
         "/two-factor",
         bearer=ada.bearer,
@@ -109,13 +109,13 @@ def sign_in_with_two_factors(cast: Cast, ada: Person) -> None:
 
 def administrator(cast: Cast, root: Person) -> None:
     """Play act 4."""
-    cast.narrator.chapter("An administrator may do nothing until two factors are on")
+    cast.narrator.chapter("An administrator can do nothing until two factors are on")
     words = ("users", "create", "--email", root.email, "--name", root.name, "--actor-type", "admin")
     created = json.loads(cast.stage.command(*words, "--password-stdin", "--json", stdin=f"{root.password}\n"))
     same("actorTypes", ["admin", "customer"], created["actorTypes"])
     root.id = created["id"]
     cast.narrator.step(
-        "is made by the operator",
+        "is created by the operator",
         "czo-auth users create --password-stdin",
         "admin, customer",
     )
@@ -129,9 +129,9 @@ def administrator(cast: Cast, root: Person) -> None:
         has={"requires2FASetup": True, "session.restrictedTo": "two_factor_setup"},
     )
     signed_in(cast, root, answer)
-    ask("may not see the users", "GET", "/admin/users", bearer=root.bearer, status=403, code=_SETUP)
+    ask("cannot list the users", "GET", "/admin/users", bearer=root.bearer, status=403, code=_SETUP)
     ask(
-        "may not make an API key",
+        "cannot create an API key",
         "POST",
         "/api-keys",
         bearer=root.bearer,
@@ -140,7 +140,7 @@ def administrator(cast: Cast, root: Person) -> None:
         code=_SETUP,
     )
     ask(
-        "may not ask GraphQL",
+        "cannot use GraphQL",
         "POST",
         "//graphql",
         bearer=root.bearer,
@@ -150,7 +150,7 @@ def administrator(cast: Cast, root: Person) -> None:
     )
     enroll(cast, root, draw=False)
     ask(
-        "sees the users now",
+        "can list the users now",
         "GET",
         "/admin/users",
         bearer=root.bearer,
@@ -182,7 +182,7 @@ def turn_off(cast: Cast, ada: Person) -> None:
         code="INVALID_PASSWORD",
     )
     cast.client.ask(
-        "can with the right one",
+        "can with the correct password",
         "POST",
         "/two-factor/disable",
         bearer=ada.bearer,

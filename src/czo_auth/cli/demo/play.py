@@ -46,7 +46,7 @@ def _on_stage(stage: Stage, narrator: Narrator) -> None:
     settings = read_settings()
     try:
         url = stage.start()
-        narrator.say(f"A new server answers on {url}; its data lives in a temporary folder.")
+        narrator.say(f"A new server answers on {url}; its data is in a temporary folder.")
         client = Client(url, settings.base_path, narrator)
         try:
             _perform(Cast(client=client, stage=stage, narrator=narrator, settings=settings))

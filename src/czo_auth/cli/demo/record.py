@@ -57,13 +57,13 @@ def record(cast: Cast, names: dict[str, str], ada: Person) -> None:
     narrator.step(
         "checks the audit log’s chain",
         "czo-auth audit verify",
-        f"{verdict['records']} records, whole",
+        f"{verdict['records']} records, complete",
     )
 
     written = f"{printed}\n{audit}\n{cast.stage.output()}"
     found = sum(secret in written for secret in narrator.secrets)
     same("secrets in events, audit log and server output", 0, found)
-    narrator.step("looks for secrets in all of it", "", f"none of {len(narrator.secrets)} is there")
+    narrator.step("searches all output for secrets", "", f"none of {len(narrator.secrets)} found")
 
 
 def _in_order(got: Iterable[str], wanted: Iterable[str]) -> None:

@@ -70,7 +70,7 @@ class Stage:
             if found := _READY.search(self.output()):
                 return found[1]
             if ended is not None:
-                raise StageFault(self.output().strip() or "the server ended at once", ended or 1)
+                raise StageFault(self.output().strip() or "the server stopped at once", ended or 1)
             time.sleep(0.02)
         raise StageFault(f"the server did not answer within {_START_SECONDS} s", 1)
 
@@ -90,9 +90,9 @@ class Stage:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise StageFault("the server did not end when it was told to", 1) from None
+            raise StageFault("the server did not stop when asked", 1) from None
         if status != 0:
-            raise StageFault(f"the server ended with status {status}", 1)
+            raise StageFault(f"the server stopped with status {status}", 1)
 
     def command(self, *words: str, stdin: str = "") -> str:
         """
