@@ -397,7 +397,7 @@ def test_short_secrets_are_counted_with_the_next_end_of_a_term() -> None:
         replace(FINE, renewals=counts), ActorRegistry((CUSTOMER, ADMIN)), rp_id="shop.example", now=NOW
     )
     said = found(findings, data.SHORT_SECRETS).found
-    assert said == "3 secrets under 128 bits, 1 past the term, the next term ends on 2026-07-02"
+    assert said == "3 secrets under 128 bits, 1 past their deadline, the next deadline is 2026-07-02"
 
 
 # --- neighbours and grades -------------------------------------------------------------------------------------------

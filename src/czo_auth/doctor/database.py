@@ -10,24 +10,22 @@ from czo_auth.doctor.finding import Check, Finding
 from czo_auth.settings import Settings
 from czo_auth.storage.facts import DatabaseFacts, remote_hosts, ssl_mode
 
-DATABASE: Final = Check(
-    "database", "Everything that counts is kept there, and nothing is answered without it."
-)
-MIGRATIONS: Final = Check("migrations", "Program and tables must belong together.")
+DATABASE: Final = Check("database", "All state is stored there. Without it, requests are refused with 503.")
+MIGRATIONS: Final = Check("migrations", "The tables must match the version of the program.")
 DURABILITY: Final = Check(
     "durability",
-    "A backup code that was used must not come back after a power cut.",
+    "A used backup code must not become valid again after a power failure.",
     ("6.5.1",),
 )
 DATABASE_TLS: Final = Check(
     "database-tls",
-    "What passes to the database holds hashes, sealed secrets and addresses.",
+    "Traffic to the database contains hashes, encrypted secrets and addresses.",
     ("12.3.1", "12.3.2"),
 )
-WORKERS: Final = Check("workers", "Processes that answer must share one state.")
+WORKERS: Final = Check("workers", "All server processes must share one database.")
 CLOCK: Final = Check(
     "clock",
-    "Codes are made from the time: a clock that is off refuses right ones, and expiries move with it.",
+    "Codes depend on the time: with a wrong clock, correct codes are refused and expiries shift.",
     ("6.5.8", "16.2.2"),
 )
 CHECKS: Final = (DATABASE, MIGRATIONS, DURABILITY, DATABASE_TLS, WORKERS, CLOCK)
@@ -43,7 +41,7 @@ _VERIFYING: Final = ("verify-ca", "verify-full")
 
 def unreachable(why: str) -> Iterator[Finding]:
     """Report once that the database does not answer; *why* contains no secret."""
-    yield DATABASE.fail(why, "Bring it back, or correct CZO_AUTH_DATABASE_URL; the checks below wait for it.")
+    yield DATABASE.fail(why, "Start it, or correct CZO_AUTH_DATABASE_URL. Other checks need it.")
     for check in (MIGRATIONS, DURABILITY, DATABASE_TLS, CLOCK):
         yield check.unknown("the database does not answer")
 
@@ -80,14 +78,14 @@ def _product(facts: DatabaseFacts) -> Finding:
     found = f"{facts.product} {version}, answers in {milliseconds:.1f} ms"
     if not facts.writable:
         return DATABASE.fail(
-            f"{found}, and cannot be written", "Free the disk, the lock or the replica's role."
+            f"{found}, not writable", "Check for a full disk, a lock, or a read-only replica."
         )
     if facts.product == "SQLite" and facts.version < _LEAST_SQLITE:
-        return DATABASE.fail(found, "Use a Python whose SQLite is 3.35 or newer.")
+        return DATABASE.fail(found, "Use a Python with SQLite 3.35 or later.")
     if facts.product == "PostgreSQL" and facts.version[0] < _LEAST_POSTGRESQL:
-        return DATABASE.warn(found, f"PostgreSQL below {_LEAST_POSTGRESQL} gets no fixes: upgrade it.")
+        return DATABASE.warn(found, f"PostgreSQL below {_LEAST_POSTGRESQL} gets no more fixes. Upgrade it.")
     if facts.round_trip > _SLOW:
-        return DATABASE.warn(found, "Bring the database nearer: a sign-in asks it several times.")
+        return DATABASE.warn(found, "Move the database closer: a sign-in sends several queries.")
     return DATABASE.ok(found)
 
 
@@ -95,11 +93,11 @@ def _migrations(revision: str | None, head: str, *, may_run: bool) -> Finding:
     if revision == head:
         return MIGRATIONS.ok(f"at {head}")
     if revision is None:
-        return MIGRATIONS.fail("none has run", "Run `czo-auth migrate`.")
+        return MIGRATIONS.fail("no migration has run", "Run `czo-auth migrate`.")
     if revision < head:
         return MIGRATIONS.fail(f"at {revision}, this program needs {head}", "Run `czo-auth migrate`.")
     if may_run:
-        return MIGRATIONS.ok(f"at {revision}, with which this program of {head} may still run")
+        return MIGRATIONS.ok(f"at {revision}, compatible with this version ({head})")
     return MIGRATIONS.fail(
         f"at {revision}, ahead of this program's {head}", "Run the newer version, or restore a backup."
     )
@@ -109,9 +107,9 @@ def _durability(facts: DatabaseFacts) -> Finding:
     found = ", ".join(f"{name} {value}" for name, value in facts.durability.items())
     if facts.product == "SQLite":
         if facts.durability["journal_mode"] != "wal":
-            return DURABILITY.warn(found, "The next start turns the write-ahead log on; start the server.")
+            return DURABILITY.warn(found, "Start the server: each start turns the write-ahead log on.")
         if "synchronous" not in facts.durability:
-            return DURABILITY.unknown(f"{found}; it cannot be written at present")
+            return DURABILITY.unknown(f"{found}; it is not writable at present")
         return DURABILITY.ok(found)
     careless = [name for name, value in facts.durability.items() if value == "off"]
     if careless:
@@ -125,13 +123,11 @@ def _tls(settings: Settings, facts: DatabaseFacts) -> Finding:
         return DATABASE_TLS.ok("on this machine")
     mode = ssl_mode(settings.storage_url)
     found = f"{', '.join(remote)}, sslmode={mode}, {'encrypted' if facts.encrypted else 'not encrypted'}"
-    advice = (
-        "Add `?sslmode=verify-full` to CZO_AUTH_DATABASE_URL, and `sslrootcert` for an authority of your own."
-    )
+    advice = "Add `?sslmode=verify-full` to CZO_AUTH_DATABASE_URL, and `sslrootcert` for your own CA."
     if not facts.encrypted:
         return DATABASE_TLS.fail(found, advice)
     if mode not in _VERIFYING:
-        return DATABASE_TLS.warn(f"{found}, but whose server it is was not verified", advice)
+        return DATABASE_TLS.warn(f"{found}, but the server's identity is not verified", advice)
     return DATABASE_TLS.ok(found)
 
 
@@ -139,7 +135,7 @@ def _workers(settings: Settings) -> Finding:
     if settings.workers == 1:
         return WORKERS.ok("one")
     if settings.storage_url.startswith("sqlite:"):
-        return WORKERS.ok(f"{settings.workers} share one file, which is fine on a local disk and on no other")
+        return WORKERS.ok(f"{settings.workers} share one file; this is safe on a local disk only")
     return WORKERS.ok(f"{settings.workers}")
 
 
@@ -150,15 +146,15 @@ def check_clock(facts: DatabaseFacts, *, ahead_of_record: timedelta | None) -> F
     Args:
         ahead_of_record: How far this machine's clock is beyond the newest audit record; None when there is none.
     """
-    advice = "Have the clocks of all machines set by NTP (chrony, systemd-timesyncd)."
+    advice = "Synchronize the clocks of all machines with NTP (chrony, systemd-timesyncd)."
     if ahead_of_record is not None and -ahead_of_record > _ALLOWED_DRIFT:
         behind = f"{-ahead_of_record / timedelta(seconds=1):.0f} s"
-        return CLOCK.fail(f"the newest audit record lies {behind} in the future", advice)
+        return CLOCK.fail(f"the newest audit record is {behind} in the future", advice)
     if facts.clock_ahead is None:
-        return CLOCK.ok("one machine, one clock; whether it is right, NTP knows")
+        return CLOCK.ok("one machine, one clock; only NTP can tell whether it is correct")
     seconds = facts.clock_ahead / timedelta(seconds=1)
     # The duration of the query cannot be distinguished from drift.
-    found = f"the database's is {abs(seconds):.1f} s {'ahead' if seconds > 0 else 'behind'}"
+    found = f"the database's clock is {abs(seconds):.1f} s {'ahead' if seconds > 0 else 'behind'}"
     if abs(facts.clock_ahead) > _ALLOWED_DRIFT:
         return CLOCK.fail(found, advice)
     return CLOCK.ok(found)

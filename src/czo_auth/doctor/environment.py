@@ -14,13 +14,11 @@ from czo_auth.storage.facts import is_local
 
 MAIL: Final = Check(
     "mail",
-    "Without mail no password can be reset, and nobody learns that theirs or their second factor was changed.",
+    "Without mail, no password can be reset, and users do not learn that their password or second factor was changed.",
     ("6.3.7", "6.4.3", "12.3.1"),
 )
-PYTHON: Final = Check("python", "An interpreter without fixes has known holes.", ("15.2.1",))
-PACKAGES: Final = Check(
-    "packages", "Only the pinned versions are the ones that the tests ran with.", ("15.2.1",)
-)
+PYTHON: Final = Check("python", "An interpreter without fixes has known vulnerabilities.", ("15.2.1",))
+PACKAGES: Final = Check("packages", "The tests ran with the pinned versions only.", ("15.2.1",))
 CHECKS: Final = (MAIL, PYTHON, PACKAGES)
 
 _OLDEST_PYTHON: Final = (3, 11)
@@ -33,7 +31,7 @@ async def check_mail(settings: Settings) -> Finding:
     if settings.smtp_url is None:
         advice = "Set CZO_AUTH_SMTP_URL to smtp://user:password@host:587 and CZO_AUTH_MAIL_FROM."
         if settings.is_production:
-            return MAIL.warn("not configured: what needs mail is refused", advice)
+            return MAIL.warn("not configured: features that need mail are refused", advice)
         return MAIL.ok("not configured: mails are written to the log, as in development")
     try:
         require_extra("smtp", "CZO_AUTH_SMTP_URL")
@@ -44,18 +42,21 @@ async def check_mail(settings: Settings) -> Finding:
     try:
         server = SmtpSettings.from_url(settings.smtp_url.get_secret_value(), sender=settings.mail_from)
     except ValueError as error:
-        return MAIL.fail(f"CZO_AUTH_SMTP_URL or CZO_AUTH_MAIL_FROM is wrong: {error}", "Correct it.")
+        return MAIL.fail(f"CZO_AUTH_SMTP_URL or CZO_AUTH_MAIL_FROM is invalid: {error}", "Correct it.")
     where = f"{server.host}:{server.port}"
     problem = await can_sign_in(server)
     if problem is not None:
         return MAIL.fail(
-            f"{where} does not take us: {problem}", "Correct CZO_AUTH_SMTP_URL, or mend the server."
+            f"{where} refuses the sign-in: {problem}", "Correct CZO_AUTH_SMTP_URL, or fix the server."
         )
     if server.security == "none" and not is_local(server.host):
         return MAIL.warn(
-            f"{where} answers, in clear", "Use smtp:// (STARTTLS) or smtps:// unless the network is your own."
+            f"{where} answers, unencrypted",
+            "Use smtp:// (STARTTLS) or smtps:// unless the network is your own.",
         )
-    return MAIL.ok(f"{where} takes us, {'in clear' if server.security == 'none' else 'encrypted'}")
+    return MAIL.ok(
+        f"{where} accepts the sign-in, {'unencrypted' if server.security == 'none' else 'encrypted'}"
+    )
 
 
 def check_python() -> Finding:
@@ -63,7 +64,7 @@ def check_python() -> Finding:
     found = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info[:2] > _NEWEST_PYTHON:
         return PYTHON.warn(
-            found, f"Not tested with it: {'.'.join(map(str, _NEWEST_PYTHON))} is the newest that is."
+            found, f"Not tested: {'.'.join(map(str, _NEWEST_PYTHON))} is the latest tested version."
         )
     if sys.version_info[:2] < _OLDEST_PYTHON:
         return PYTHON.fail(found, f"Use {'.'.join(map(str, _OLDEST_PYTHON))} or newer.")

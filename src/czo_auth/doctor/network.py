@@ -16,32 +16,32 @@ from czo_auth.storage.facts import is_local
 
 ENVIRONMENT: Final = Check(
     "environment",
-    "Production closes the API docs and introspection, and never writes a mail's token to a log.",
+    "In production, API docs and introspection are closed, and mail tokens are never logged.",
     ("13.4.2",),
 )
 OPEN_DOCS: Final = Check(
-    "open-docs", "API docs and introspection show a stranger what to attack.", ("4.3.2", "13.4.5")
+    "open-docs", "API docs and introspection show strangers what to attack.", ("4.3.2", "13.4.5")
 )
-METRICS: Final = Check("metrics", "Figures tell a stranger how busy the deployment is.", ("13.4.5",))
+METRICS: Final = Check("metrics", "Metrics tell strangers how busy the deployment is.", ("13.4.5",))
 HTTPS: Final = Check(
-    "https", "Without TLS anybody on the way reads passwords, codes and API keys.", ("12.2.1",)
+    "https", "Without TLS, anyone on the network path can read passwords, codes and API keys.", ("12.2.1",)
 )
 COOKIES: Final = Check(
-    "cookies", "A cookie without `Secure` also travels over plain http, where it can be copied.", ("3.3.1",)
+    "cookies", "A cookie without `Secure` is also sent over plain http, where it can be copied.", ("3.3.1",)
 )
 ORIGINS: Final = Check(
     "trusted-origins",
-    "Pages of these origins may act with a visitor's session.",
+    "Pages of these origins can use a visitor's session.",
     ("3.4.2", "3.5.1"),
 )
 PROXIES: Final = Check(
     "trusted-proxies",
-    "A proxy that is believed about `X-Forwarded-For` chooses the address that limits count and the audit log names.",
+    "A trusted proxy sets `X-Forwarded-For`: the client address for rate limits and the audit log.",
     ("4.1.3", "15.3.4"),
 )
 PAGES: Final = Check(
     "pages",
-    "A strict Content-Security-Policy keeps foreign scripts and frames away from the account pages.",
+    "A strict Content-Security-Policy blocks foreign scripts and frames on the account pages.",
     ("3.4.3", "3.4.6"),
 )
 CHECKS: Final = (ENVIRONMENT, OPEN_DOCS, METRICS, HTTPS, COOKIES, ORIGINS, PROXIES, PAGES)
@@ -93,8 +93,8 @@ def _metrics(settings: Settings) -> Finding:
     if is_local(settings.host):
         return METRICS.ok(f"/metrics answers on {settings.host} only")
     return METRICS.warn(
-        f"/metrics answers everyone who reaches port {settings.port}",
-        "Let the proxy in front refuse /metrics from outside.",
+        f"anyone who reaches port {settings.port} can read /metrics",
+        "Configure the proxy to refuse /metrics from outside.",
     )
 
 
@@ -114,7 +114,7 @@ def _cookies(settings: Settings) -> Finding:
         start = "__Host-" if settings.cookie_prefix.startswith("__Host-") else "__Secure-"
         domain = "" if settings.cookie_domain is None else f", for all hosts of {settings.cookie_domain}"
         return COOKIES.ok(f"Secure, HttpOnly, SameSite=Lax, named {start}…{domain}")
-    advice = "Set CZO_AUTH_BASE_URL to the https address; the rest follows."
+    advice = "Set CZO_AUTH_BASE_URL to the https address."
     if is_local(parts.hostname or "") and not settings.is_production:
         return COOKIES.warn("not Secure, since the base URL is plain http", advice)
     return COOKIES.fail("not Secure, since the base URL is plain http", advice)
@@ -123,22 +123,22 @@ def _cookies(settings: Settings) -> Finding:
 def _origins(settings: Settings) -> Finding:
     trusted = settings.trusted_origins
     if not trusted:
-        return ORIGINS.ok("only its own")
+        return ORIGINS.ok("only the server's own")
     listed = ", ".join(trusted)
     if any(_covers_strangers(origin) for origin in trusted):
         return ORIGINS.fail(
-            f"{listed}: a pattern covers sites of strangers", "Name each origin of your own in full."
+            f"{listed}: a pattern matches other people's sites", "List each of your origins in full."
         )
     plain = [origin for origin in trusted if _is_plain(origin)]
     if plain:
         return ORIGINS.warn(
             f"plain http: {', '.join(plain)}",
-            "Trust https origins only; plain ones can be forged on the way.",
+            "Trust https origins only: plain http can be forged on the network path.",
         )
     if any("*" in origin for origin in trusted):
         return ORIGINS.warn(
-            f"{listed}: every host under it, also those made later",
-            "Name each origin in full, or make sure that nobody else gets a host there.",
+            f"{listed}: every host that matches, including future ones",
+            "List each origin in full, or make sure that nobody else can get a matching host.",
         )
     return ORIGINS.ok(listed)
 
@@ -163,16 +163,16 @@ def _proxies(settings: Settings) -> Finding:
     listed = ", ".join(map(str, networks))
     if any(network.prefixlen == 0 for network in networks):
         return PROXIES.fail(
-            f"{listed}: `X-Forwarded-For` is believed from everywhere",
+            f"{listed}: `X-Forwarded-For` is trusted from everywhere",
             "Set CZO_AUTH_TRUSTED_PROXIES to the addresses of your own proxies.",
         )
     if any(network.prefixlen < (_WIDEST_V4 if network.version == 4 else _WIDEST_V6) for network in networks):
-        return PROXIES.warn(f"{listed}: wider than a network of your own", "Narrow it to your proxies.")
+        return PROXIES.warn(f"{listed}: wider than a private network", "Narrow it to your proxies.")
     if networks:
         return PROXIES.ok(listed)
     if settings.public_url.startswith("https://"):
         return PROXIES.warn(
-            "none, though TLS ends in front of this server: every client looks like the proxy",
+            "none, but TLS is terminated in front of this server, so every client has the proxy's address",
             "Set CZO_AUTH_TRUSTED_PROXIES to the proxy's address, as this server sees it.",
         )
     return PROXIES.ok("none: `X-Forwarded-For` is ignored")
@@ -180,7 +180,7 @@ def _proxies(settings: Settings) -> Finding:
 
 def _pages(settings: Settings) -> Finding:
     if not settings.pages_enabled:
-        return PAGES.ok("off; what a host mounts itself is not seen here")
+        return PAGES.ok("off; pages that a host mounts are not checked")
     try:
         require_extra("pages", "CZO_AUTH_PAGES_ENABLED")
     except MissingExtra as missing:

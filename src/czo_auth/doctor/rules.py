@@ -13,26 +13,26 @@ from czo_auth.doctor.finding import Check, Finding
 from czo_auth.settings import Settings
 
 COMMON_PASSWORDS: Final = Check(
-    "common-passwords", "Guessing begins with the passwords that most people use.", ("6.2.1", "6.2.4")
+    "common-passwords", "Attackers try the most common passwords first.", ("6.2.1", "6.2.4")
 )
 BREACHED_PASSWORDS: Final = Check(
     "breached-passwords",
-    "A password that leaked elsewhere is tried here too. A range API sees five characters of its SHA-1.",
+    "Attackers try passwords that leaked elsewhere. A range API receives five characters of the SHA-1.",
     ("6.2.12",),
 )
 HASHING: Final = Check(
     "password-hashing",
-    "A stolen table of hashes is guessed as fast as one hash is computed.",
+    "The cost of one hash limits how fast an attacker can guess passwords from a stolen database.",
     ("11.4.2",),
 )
 CODES: Final = Check(
     "totp-drift",
-    "How long a code counts. Each step more gives an onlooker 30 seconds.",
+    "How long a code is valid. Each additional step gives an observer 30 seconds.",
     ("6.5.5",),
 )
 DEVICES: Final = Check("trusted-devices", "A trusted device skips the second step for 30 days.", ("6.3.3",))
 SESSIONS: Final = Check(
-    "session-life", "A session that was copied ends at the latest when its life does.", ("7.3.2",)
+    "session-life", "A copied session ends no later than its maximum lifetime.", ("7.3.2",)
 )
 TOKENS: Final = Check(
     "access-token-life",
@@ -41,12 +41,12 @@ TOKENS: Final = Check(
 )
 CACHE: Final = Check(
     "cache-bound",
-    "How late a process may learn that a key or session was revoked.",
+    "How late a process can learn that a key or session was revoked.",
     ("7.4.1", "8.3.2"),
 )
 LIMITS: Final = Check(
     "rate-limits",
-    "Coarse limits slow down those who try many passwords. Attempt caps on codes never depend on them.",
+    "Coarse limits slow down attackers who try many passwords. Attempt limits on codes do not depend on them.",
     ("6.3.1",),
 )
 CHECKS: Final = (
@@ -79,10 +79,10 @@ def _common_passwords(settings: Settings) -> Finding:
 
 def _breached_passwords(settings: Settings) -> Finding:
     if settings.pwned_passwords_url is not None:
-        return BREACHED_PASSWORDS.ok("new passwords are asked for at a range API")
+        return BREACHED_PASSWORDS.ok("new passwords are checked with a range API")
     return BREACHED_PASSWORDS.warn(
-        "not asked for",
-        "Set CZO_AUTH_PWNED_PASSWORDS_URL to https://api.pwnedpasswords.com, or to a copy of your own.",
+        "not checked",
+        "Set CZO_AUTH_PWNED_PASSWORDS_URL to https://api.pwnedpasswords.com, or to your own copy.",
     )
 
 
@@ -94,9 +94,7 @@ def _hashing() -> Finding:
         f"{took / timedelta(milliseconds=1):.0f} ms here"
     )
     if took > _SLOW_HASH:
-        return HASHING.warn(
-            found, "Sign-ins are slow on this machine: give it more of a core, or calmer neighbours."
-        )
+        return HASHING.warn(found, "Sign-ins are slow on this machine: give it more CPU.")
     return HASHING.ok(found)
 
 
@@ -110,26 +108,26 @@ def _codes(settings: Settings) -> Finding:
     drift = settings.totp_drift
     seconds = PERIOD * (2 * drift + 1)
     if drift == 0:
-        return CODES.ok(f"no drift: a code counts for {seconds} s")
+        return CODES.ok(f"no drift: a code is valid for {seconds} s")
     if drift == 1:
         return CODES.ok(
-            f"1 step on either side, as RFC 6238 advises: a code counts for {seconds} s, and once (ASVS asks for 30 s)"
+            f"1 step on either side, as RFC 6238 recommends: a code is valid once, for {seconds} s (ASVS requires 30 s)"
         )
     return CODES.warn(
-        f"{drift} steps on either side: a code counts for {seconds} s",
-        "Set CZO_AUTH_TOTP_DRIFT to 1, and have the phones' clocks set by their network.",
+        f"{drift} steps on either side: a code is valid for {seconds} s",
+        "Set CZO_AUTH_TOTP_DRIFT to 1, and have users set their phones to network time.",
     )
 
 
 def _devices(settings: Settings) -> Finding:
     if settings.trust_mandatory_devices:
-        return DEVICES.warn("administrators may trust devices too", "Unset CZO_AUTH_TRUST_MANDATORY_DEVICES.")
-    return DEVICES.ok("not for those who must have a second factor")
+        return DEVICES.warn("administrators can trust devices too", "Unset CZO_AUTH_TRUST_MANDATORY_DEVICES.")
+    return DEVICES.ok("not for users who must have a second factor")
 
 
 def _sessions(settings: Settings) -> Finding:
     days = settings.session_days
-    found = f"{days} day{'s' if days > 1 else ''} at most, whatever happens meanwhile"
+    found = f"{days} day{'s' if days > 1 else ''} at most"
     if days > _MAX_SESSION_DAYS:
         return SESSIONS.warn(found, f"Set CZO_AUTH_SESSION_DAYS to {_MAX_SESSION_DAYS} or less.")
     return SESSIONS.ok(found)
@@ -145,10 +143,10 @@ def _tokens(settings: Settings) -> Finding:
 
 def _cache(settings: Settings) -> Finding:
     if settings.storage_url.startswith("sqlite:"):
-        return CACHE.ok("0 s: on SQLite memory is exact, a revocation acts at the next request")
+        return CACHE.ok("0 s: the cache is exact on SQLite; a revocation takes effect at the next request")
     bound = timedelta(seconds=settings.cache_seconds)
     if not bound:
-        return CACHE.ok("0 s: a revocation acts at the next request")
+        return CACHE.ok("0 s: a revocation takes effect at the next request")
     found = f"{settings.cache_seconds:g} s at most; usually a millisecond"
     if bound > _LATEST_REVOCATION:
         return CACHE.warn(
@@ -168,8 +166,8 @@ async def check_limits(settings: Settings) -> Finding:
         if await answers(settings.rate_limit_url):
             return LIMITS.ok("on, shared through a store that answers")
         return LIMITS.fail(
-            "the shared store does not answer, and each process counts for itself meanwhile",
-            "Bring it back, or correct CZO_AUTH_RATE_LIMIT_URL. Caps on codes hold all the same.",
+            "the shared store does not answer; until it does, each process counts for itself",
+            "Start it, or correct CZO_AUTH_RATE_LIMIT_URL. Attempt limits on codes still apply.",
         )
     if settings.workers > 1:
         return LIMITS.warn(

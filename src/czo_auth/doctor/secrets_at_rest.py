@@ -18,18 +18,20 @@ from czo_auth.storage.sqlite_file import database_path
 
 KEY: Final = Check(
     "encryption-key",
-    "It seals TOTP secrets and signing keys. Without it nobody with two factors can sign in.",
+    "It encrypts TOTP secrets and signing keys. Without it, the server does not start.",
     ("11.3.2", "11.3.3"),
 )
 KEY_PLACE: Final = Check(
     "encryption-key-place",
-    "A key beside the database is stolen with it, and backed up with it.",
+    "A key beside the database is stolen and backed up together with it.",
     ("13.3.1", "13.3.2"),
 )
-FILES: Final = Check("file-modes", "What other users of this machine can read is no secret.", ("13.3.2",))
+FILES: Final = Check(
+    "file-modes", "Other users of this machine must not be able to read secrets.", ("13.3.2",)
+)
 SEALED: Final = Check(
     "sealed-rows",
-    "The key must be the one that this database was sealed with; after a rotation nothing is left under the old one.",
+    "The key must be the one that encrypted this database. After a rotation, no row may use the old one.",
     ("11.2.2",),
 )
 CHECKS: Final = (KEY, KEY_PLACE, FILES, SEALED)
@@ -73,10 +75,10 @@ def _key(settings: Settings, completed: Settings) -> Finding:
     if completed.encryption_key is None and settings.is_embedded_default and not _has_database(settings):
         if settings.is_production:
             return KEY.fail(
-                "none, and production makes none by itself",
+                "none, and production does not create one",
                 "Set AUTH_ENCRYPTION_KEY to the output of `czo-auth keys generate`.",
             )
-        return KEY.unknown("none yet: the first start makes one", "Run `czo-auth serve`.")
+        return KEY.unknown("none yet: the first start creates one", "Run `czo-auth serve`.")
     try:
         ring = read_key_ring(completed)
     except StartRefused as refused:
@@ -92,16 +94,16 @@ def _key_place(settings: Settings) -> Finding:
     if settings.encryption_key is not None:
         if settings.is_embedded_default and file.exists():
             return KEY_PLACE.warn(
-                f"set from outside, and {file} lies there too",
-                "Once it is clear that the file is not needed, take it away.",
+                f"configured, but {file} exists too",
+                "Remove the file once you are sure that it is not needed.",
             )
-        return KEY_PLACE.ok("set from outside, not stored here")
+        return KEY_PLACE.ok("configured, not stored here")
     if not settings.is_embedded_default or not file.exists():
         return KEY_PLACE.unknown("there is no key")
     if settings.is_production:
         return KEY_PLACE.warn(
             f"{file}, beside the database",
-            "Keep it where secrets are kept, set AUTH_ENCRYPTION_KEY from there, and take the file away.",
+            "Store it in a secret manager, set AUTH_ENCRYPTION_KEY from there, and remove the file.",
         )
     return KEY_PLACE.ok(f"{file}, beside the database, as in development")
 
@@ -113,13 +115,13 @@ def _files(settings: Settings) -> Finding:
         files += [Path(database + end) for end in ("", "-wal", "-shm")]
     modes = {file: mode for file in files if (mode := _mode(file)) is not None}
     if not modes:
-        return FILES.ok("there is no file")
+        return FILES.ok("no files")
     loose = [f"{file} ({mode:04o})" for file, mode in modes.items() if mode & _OTHERS]
     if loose:
         return FILES.fail(
-            f"others may use {', '.join(loose)}", f"chmod 600 {' '.join(str(file) for file in modes)}"
+            f"other users can access {', '.join(loose)}", f"chmod 600 {' '.join(str(file) for file in modes)}"
         )
-    return FILES.ok(f"{', '.join(file.name for file in modes)}: only their owner")
+    return FILES.ok(f"{', '.join(file.name for file in modes)}: accessible only to their owner")
 
 
 def _has_database(settings: Settings) -> bool:
@@ -145,21 +147,22 @@ def check_sealed(
     if ring is None:
         return SEALED.unknown("there is no key to compare with")
     counted = (
-        ", ".join(f"{kid} seals {count}" for kid, count in sorted(sealed.items())) or "nothing is sealed"
+        ", ".join(f"{kid} encrypts {count}" for kid, count in sorted(sealed.items()))
+        or "nothing is encrypted"
     )
     wrong = [
         kid for kid in ring.kids if check_values.get(kid, ring.check_value(kid)) != ring.check_value(kid)
     ]
     if wrong:
         return SEALED.fail(
-            f"{', '.join(wrong)} is not the key that this database was sealed with",
-            "Set AUTH_ENCRYPTION_KEY back to the key of this database.",
+            f"{', '.join(wrong)} is not the key that encrypted this database",
+            "Set AUTH_ENCRYPTION_KEY to the key of this database.",
         )
     missing = sorted(kid for kid, count in sealed.items() if count and kid not in ring.kids)
     if missing:
         return SEALED.fail(
             f"{counted}; {', '.join(missing)} is not configured",
-            "Put it back at the end of AUTH_ENCRYPTION_KEY, and run `czo-auth keys rotate`.",
+            "Add it at the end of AUTH_ENCRYPTION_KEY again, and run `czo-auth keys rotate`.",
         )
     left = [kid for kid, count in sealed.items() if count and kid != ring.primary]
     if left:
