@@ -39,7 +39,7 @@ def test_key_is_listed_by_prefix_and_revoked_under_a_running_server(start_server
 
     assert shell.run("api-keys", "revoke", key.id).stdout.startswith(f"revoked {text[:8]}…")
     assert status() == 401
-    assert "no API key" in shell.run("api-keys", "revoke", key.id, code=1).stderr
+    assert "no live API key" in shell.run("api-keys", "revoke", key.id, code=1).stderr
     (revoked,) = [event for event in shell.json("events", "tail") if event["type"] == "auth.apikey.revoked"]
     assert revoked["data"]["apiKeyId"] == key.id
 
@@ -83,5 +83,6 @@ def test_quota_is_set_and_uses_are_reported_by_day(shell: Shell, inside: Inside)
     assert shell.json("api-keys", "quota", made["id"], "none")[0]["quotaMax"] is None
     assert shell.json("api-keys", "list", "ada@example.com", "--unused-since", "1d") == []
     assert (
-        "no API key" in shell.run("api-keys", "usage", "01983d2e-7c1a-7000-8000-3f1c2b6a9d10", code=1).stderr
+        "no live API key"
+        in shell.run("api-keys", "usage", "01983d2e-7c1a-7000-8000-3f1c2b6a9d10", code=1).stderr
     )

@@ -148,5 +148,7 @@ async def test_every_field_about_the_organization_is_closed_and_none_about_anoth
             if name == "_entities":
                 assert ("Acme" in answer.text, "Other" in answer.text) == (False, organization == other)
         walked.add(name)
-        assert arguments <= {"id", "organizationId", "representations"}, "an argument that nobody walked"
+        assert arguments <= {"id", "organizationId", "representations", "unusedSince"}, (
+            "an argument that nobody walked"
+        )
     assert {"organization", "myOrganizations", "_entities"} <= walked

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import pyotp
 
+from czo_auth.asgi.timestamps import parse_timestamp
 from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.text import escape_control
 from czo_auth.core.users.email import canonical_email
 from czo_auth.crypto import codes, tokens, totp
-from czo_auth.rest.models import _moment
 from tests.fuzz.parsers.target import Target, lenient_text_of
 
 NOW = datetime(2026, 1, 31, 12, 0, 10, tzinfo=UTC)
@@ -83,12 +83,12 @@ def moment(data: bytes) -> bool:
     """A time that is accepted says the same when the answer's spelling of it is sent again."""
     text = lenient_text_of(data)
     try:
-        found = _moment(text)
+        found = parse_timestamp(text)
     except ValueError:
         return False
     assert found.utcoffset() == timedelta(0)
     spelled = found.strftime("%Y-%m-%dT%H:%M:%S.") + f"{found.microsecond // 1000:03d}Z"
-    assert _moment(spelled.rjust(24, "0")) == found
+    assert parse_timestamp(spelled.rjust(24, "0")) == found
     digits = re.findall(r"[0-9]+", text)
     assert text.isascii()
     assert 6 <= len(digits) <= 9
