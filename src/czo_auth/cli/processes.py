@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import signal
 import socket
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -24,16 +23,14 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels, logger
 
 from czo_auth.cli.logs import configure_logging, logging_config
-from czo_auth.cli.session import assembled, no_newer_schema, note
+from czo_auth.cli.session import note
+from czo_auth.cli.start_check import FORKS, check_start
 from czo_auth.errors import StartRefused
 from czo_auth.metrics import SHARED_FOLDER
 from czo_auth.server import Server
 
 if TYPE_CHECKING:
     from czo_auth.settings import Settings
-
-FORKS = sys.platform == "linux"
-"""On other systems, libraries do not survive a fork, so workers start as new processes."""
 
 _WISHES_TO_END = frozenset({signal.SIGINT, signal.SIGTERM})
 _KILL_AFTER_SECONDS = 12
@@ -54,7 +51,7 @@ def serve(settings: Settings, *, when_ready: Callable[[Settings], None]) -> None
     """
     with _without_collecting():
         configure_logging("INFO", log_format=settings.log_format)
-        asyncio.run(_prepare(settings))
+        check_start(settings)
         _load_ahead()
         address, port = _free_address(settings.host, settings.port)
         settings = settings.model_copy(update={"port": port})
@@ -72,18 +69,6 @@ def _shared_figures(settings: Settings) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="czo-auth-metrics-", ignore_cleanup_errors=True) as folder:
         os.environ[SHARED_FOLDER] = folder
         yield
-
-
-async def _prepare(settings: Settings) -> None:
-    """Check once, before any worker starts, what can refuse the start: key, database, migrations."""
-    auth = assembled(settings)
-    try:
-        if settings.pages_enabled:
-            auth.pages  # noqa: B018 - refuses templates and a logo that cannot be used
-        with no_newer_schema():
-            await auth.open()
-    finally:
-        await auth.stop()
 
 
 def _load_ahead() -> None:
