@@ -48,6 +48,7 @@ def serve(settings: Settings, *, when_ready: Callable[[Settings], None]) -> None
 
     Raises:
         StartRefused, StorageUnavailable: Before anything listens.
+        SystemExit: The same, when it was reported already.
     """
     with _without_collecting():
         configure_logging("INFO", log_format=settings.log_format)
