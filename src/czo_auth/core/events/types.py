@@ -35,7 +35,7 @@ TWO_FACTOR_ENABLED = _event(
 TWO_FACTOR_DISABLED = _event(
     "auth.2fa.disabled", "A second factor was turned off, by its owner or by an administrator (`reset`)."
 )
-BACKUP_CODE_USED = _event("auth.2fa.backup_code_used", "A backup code was spent; `remaining` are left.")
+BACKUP_CODE_USED = _event("auth.2fa.backup_code_used", "A backup code was used; `remaining` are left.")
 BACKUP_CODES_REGENERATED = _event(
     "auth.2fa.backup_codes_regenerated", "A new set of backup codes replaced the old one."
 )
@@ -43,10 +43,10 @@ TWO_FACTOR_LOCKED = _event(
     "auth.2fa.locked", "Consecutive wrong codes locked (or `stopped`) the account's second factors."
 )
 TWO_FACTOR_RESET_ASKED = _event(
-    "auth.2fa.reset_asked", "An administrator asked to reset a second factor; it waits for `waitSeconds`."
+    "auth.2fa.reset_asked", "An administrator requested a reset of a second factor, due in `waitSeconds`."
 )
 TWO_FACTOR_RESET_CANCELLED = _event(
-    "auth.2fa.reset_cancelled", "A reset that waited will not happen; `reason` says why."
+    "auth.2fa.reset_cancelled", "A pending reset was canceled or dropped; `reason` says why."
 )
 PASSKEY_ADDED = _event("auth.passkey.added", "A passkey was added.")
 PASSKEY_REMOVED = _event("auth.passkey.removed", "A passkey was removed.")
@@ -54,26 +54,26 @@ PASSKEY_COUNTER_REGRESSED = _event(
     "auth.passkey.counter_regressed", "A passkey's counter went back: it may have been copied."
 )
 API_KEY_CREATED = _event("auth.apikey.created", "An API key was created.")
-API_KEY_REVOKED = _event("auth.apikey.revoked", "An API key ended before its time; `reason` says why.")
-API_KEY_ROTATED = _event("auth.apikey.rotated", "An API key got a successor; `replaces` is the old one's id.")
+API_KEY_REVOKED = _event("auth.apikey.revoked", "An API key ended before its expiry; `reason` says why.")
+API_KEY_ROTATED = _event("auth.apikey.rotated", "An API key was rotated; `replaces` is the old one's id.")
 API_KEY_LEAKED = _event(
     "auth.apikey.leaked",
     "An API key was reported as leaked; `response` says whether it was revoked or quarantined.",
 )
 API_KEY_EXPIRING = _event(
-    "auth.apikey.expiring", "An API key ends in `daysLeft` days; `reason` is `expiry` or `unused`."
+    "auth.apikey.expiring", "An API key expires in `daysLeft` days; `reason` is `expiry` or `unused`."
 )
 API_KEY_EXPIRED = _event(
     "auth.apikey.expired", "An API key was ended because nobody used it (`reason`: `unused`)."
 )
 API_KEY_TRANSFERRED = _event(
     "auth.apikey.transferred",
-    "A member's API key went over to a service account; `replaces` is the old one's id, `previousUserId` its owner.",
+    "A member's API key moved to a service account; `replaces` is the old one's id, `previousUserId` its owner.",
 )
 SERVICE_ACCOUNT_CREATED = _event("auth.service_account.created", "A service account was created.")
 SERVICE_ACCOUNT_UPDATED = _event(
     "auth.service_account.updated",
-    "A service account was changed, enabled or disabled; `changed` names what, `enabled` says which.",
+    "A service account was changed, enabled or disabled; `changed` lists what, `enabled` is the new state.",
 )
 SERVICE_ACCOUNT_DELETED = _event(
     "auth.service_account.deleted", "A service account was deleted; its API keys ended with it."
@@ -82,16 +82,17 @@ USER_REGISTERED = _event("auth.user.registered", "A user was created.")
 USER_UPDATED = _event("auth.user.updated", "A user changed; `changed` names what.")
 ACCOUNT_SECURED = _event(
     "auth.user.secured",
-    "A user said by the link in a mail that something was not them: sessions ended, the password works no more.",
+    "A user reported by the link in a mail that an action was not theirs: sessions and password ended.",
 )
 USER_BANNED = _event("auth.user.banned", "A user was banned; sessions and keys ended with it.")
 USER_DELETED = _event(
-    "auth.user.deleted", "A user was deleted, with all that was kept about them; audit records keep the id."
+    "auth.user.deleted", "A user was deleted with all stored data; audit records keep the id."
 )
-SESSION_CREATED = _event("auth.session.created", "Somebody signed in, or a session was renewed.")
-SESSION_REVOKED = _event("auth.session.revoked", "A session ended before its time; `reason` says why.")
+SESSION_CREATED = _event("auth.session.created", "A user signed in, or a session was renewed.")
+SESSION_REVOKED = _event("auth.session.revoked", "A session ended before its expiry; `reason` says why.")
 REFRESH_REUSE_DETECTED = _event(
-    "auth.refresh.reuse_detected", "A spent refresh token came back: somebody copied it. Its family is dead."
+    "auth.refresh.reuse_detected",
+    "A used refresh token was presented again, so it was copied. Its family was revoked.",
 )
 ORGANIZATION_CREATED = _event("auth.org.created", "An organization was created.")
 MEMBER_ADDED = _event("auth.org.member_added", "A user became a member.")
@@ -103,15 +104,15 @@ EVENT_TYPES = frozenset(EVENT_MEANINGS)
 
 # --- actions of the audit log only ----------------------------------------------------------------------------------
 DEVICE_APPROVED = _action(
-    "auth.device.approved", "A device was given an API key (`apiKeyId`) by somebody in the browser."
+    "auth.device.approved", "A user approved a device in the browser; it got an API key (`apiKeyId`)."
 )
 DEVICE_DENIED = _action("auth.device.denied", "A device's request for an API key was denied.")
 DEVICE_TRUSTED = _action("auth.2fa.device_trusted", "A browser was trusted to skip the second step.")
-DEVICE_TRUST_REVOKED = _action("auth.2fa.device_revoked", "A trusted browser is trusted no more.")
+DEVICE_TRUST_REVOKED = _action("auth.2fa.device_revoked", "Trust in a browser was revoked.")
 TWO_FACTOR_RESET = _action(
     "auth.2fa.reset", "An administrator or operator reset a second factor; `reason` says why."
 )
-CODE_REFUSED = _action("auth.2fa.code", "A code was wrong; `failures` counts them in a row.")
+CODE_REFUSED = _action("auth.2fa.code", "A code was wrong; `failures` counts consecutive ones.")
 ADMINISTRATION_DENIED = _action(
     "auth.admin.access", "A request to an administration route was refused; `code` says why."
 )
@@ -125,12 +126,12 @@ API_KEY_CHANGED = _action(
     " `1000/day`.",
 )
 API_KEY_LEAK_REPORTED = _action(
-    "auth.apikey.leak_reported", "Somebody reported leaked API keys; `reported` and `acted` are counts."
+    "auth.apikey.leak_reported", "Someone reported leaked API keys; `reported` and `acted` are counts."
 )
 EMAIL_CHANGE_CLOSED = _action(
     "auth.user.email_change_closed", "A change of address ended without effect; `reason` says why."
 )
-EMAIL_CHANGE_REQUESTED = _action("auth.user.email_change_requested", "A change of address was asked for.")
+EMAIL_CHANGE_REQUESTED = _action("auth.user.email_change_requested", "A change of address was requested.")
 ORGANIZATION_HANDED_OVER = _action(
     "auth.org.handed_over", "An administrator made a member the owner; `reason` says why."
 )
@@ -141,7 +142,7 @@ TWO_FACTOR_EXEMPTED = _action(
 TWO_FACTOR_EXEMPTION_ENDED = _action(
     "auth.org.two_factor_exemption_ended", "A member's exemption from two factors was ended."
 )
-USER_EXPORTED = _action("auth.user.exported", "Everything that is kept about a user was exported.")
+USER_EXPORTED = _action("auth.user.exported", "All stored data of a user was exported.")
 AUDIT_VERSION_1_CLOSED = _action(
     "auth.audit.version_1_closed", "The records before this one are of the first version."
 )
@@ -154,28 +155,28 @@ BACKUP_RESTORED = _action(
     "An operator restored a backup: what was recorded after `lastRecord`, at `lastRecordAt`, is lost.",
 )
 VERIFICATION_REQUESTED = _action(
-    "auth.email.verification_requested", "Somebody asked for a mail to verify an address."
+    "auth.email.verification_requested", "A mail to verify an address was requested."
 )
-SINK_RETIRED = _action("auth.events.sink_retired", "An operator let events no longer wait for a sink.")
+SINK_RETIRED = _action(
+    "auth.events.sink_retired", "An operator retired a sink; events no longer wait for it."
+)
 EVENTS_REPLAYED = _action(
     "auth.events.replayed", "An operator sent dead-lettered events to their sink again; `count` of them."
 )
 ORGANIZATION_UPDATED = _action("auth.org.updated", "An organization was changed; `changed` names what.")
 ORGANIZATION_DELETED = _action("auth.org.deleted", "An organization was deleted.")
-INVITATION_SENT = _action("auth.org.invited", "Somebody was invited to an organization.")
+INVITATION_SENT = _action("auth.org.invited", "A person was invited to an organization.")
 INVITATION_CANCELED = _action("auth.org.invitation_canceled", "An invitation was canceled.")
 INVITATION_REJECTED = _action("auth.org.invitation_rejected", "An invitation was rejected by its recipient.")
 PASSKEY_REFUSED = _action("auth.passkey.refused", "A passkey was refused.")
-PASSKEY_RENAMED = _action("auth.passkey.renamed", "A passkey got another name.")
+PASSKEY_RENAMED = _action("auth.passkey.renamed", "A passkey was renamed.")
 PASSWORD_RESET_REQUESTED = _action(
-    "auth.password.reset_requested", "Somebody asked for a mail to reset a password."
+    "auth.password.reset_requested", "A mail to reset a password was requested."
 )
 PASSWORD_RECOVERY_ISSUED = _action(
     "auth.password.recovery_issued", "An operator issued a link to set a new password."
 )
-REAUTHENTICATED = _action(
-    "auth.reauthenticated", "A user proved again who they are, for a change that asks for it."
-)
+REAUTHENTICATED = _action("auth.reauthenticated", "A user reauthenticated for a change that requires it.")
 SIGN_IN = _action("auth.sign_in", "A password was wrong, or its user is banned.")
 STEP_UP = _action("auth.step_up", "A second factor was verified within a session.")
 USER_UNBANNED = _action("auth.user.unbanned", "A ban was lifted.")
