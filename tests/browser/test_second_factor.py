@@ -114,7 +114,7 @@ def test_the_second_step_says_why_it_refuses(visit: NewVisitor) -> None:
     ada.begin()
     assert ada.path == "/security", "a trusted device skips the second step"
     ada.page.locator("main").get_by_role("button", name="Forget all devices").click()
-    assert ada.sees("No device skips the second step.")
+    assert ada.sees("You have no trusted devices.")
 
 
 def test_a_factor_is_replaced_renewed_and_turned_off(visit: NewVisitor) -> None:

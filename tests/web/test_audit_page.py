@@ -46,7 +46,7 @@ async def test_the_log_is_narrowed_to_a_person_by_address_or_id_whether_they_act
     acted = (await pages.get(f"/admin/audit?user={here.ada.email}", session=admin)).text
     assert "auth.user.banned" in "".join(rows(acted))
     unknown = await pages.get("/admin/audit?user=nobody@example.org", session=admin)
-    assert (unknown.status_code, "Nobody has this address." in unknown.text) == (400, True)
+    assert (unknown.status_code, "No account has this address." in unknown.text) == (400, True)
 
 
 async def test_every_action_can_be_chosen_and_an_empty_answer_leads_back(pages: Pages) -> None:

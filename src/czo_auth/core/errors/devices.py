@@ -26,7 +26,7 @@ class SlowDown(Invalid):
     """The device polls too often; it has to wait five seconds longer from now on."""
 
     code = "SLOW_DOWN"
-    message = "Ask less often."
+    message = "Poll less often."
 
 
 class DeviceDenied(Invalid):

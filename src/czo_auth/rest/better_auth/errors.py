@@ -37,7 +37,7 @@ class ExpiresInTooSmall(Invalid):
 
 class ExpiresInTooLarge(Invalid):
     code = "EXPIRES_IN_IS_TOO_LARGE"
-    message = "The expiry is too far away."
+    message = "The expiry is too far in the future."
 
 
 class OrganizationAlreadyExists(Invalid):

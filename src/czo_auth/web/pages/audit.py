@@ -147,7 +147,7 @@ async def _person(page: PageRequest) -> str | None:
     try:
         return (await page.call.runtime.administration.find_by_email(text)).id
     except (NotFound, ValidationFailed):
-        raise ValidationFailed(details=(("user", "Nobody has this address."),)) from None
+        raise ValidationFailed(details=(("user", "No account has this address."),)) from None
 
 
 async def _filter(page: PageRequest) -> AuditFilter:

@@ -139,7 +139,7 @@ def check_expiry(services: Services, expires_at: datetime, *, now: datetime) -> 
     if expires_at <= now:
         raise ValidationFailed(details=(("expiresAt", "The expiry lies in the past."),))
     if expires_at > services.policies.api_keys.farthest_end(now):
-        raise ValidationFailed(details=(("expiresAt", "The expiry is too far away."),))
+        raise ValidationFailed(details=(("expiresAt", "The expiry is too far in the future."),))
 
 
 def _expiry(services: Services, new: NewApiKey, *, now: datetime) -> datetime | None:

@@ -124,7 +124,9 @@ class AuthorizeDevice:
             < lifetime
             <= self._services.policies.api_keys.farthest_end(context.now) - context.now
         ):
-            raise ValidationFailed(details=(("expiresIn", "The expiry lies in the past, or too far away."),))
+            raise ValidationFailed(
+                details=(("expiresIn", "The expiry is in the past or too far in the future."),)
+            )
         device_code = tokens.new_token(tokens.DEVICE_CODE)
         client_id = checked_name(asked.client_id, field="client_id")
         authorization = DeviceAuthorization(
