@@ -57,9 +57,16 @@ with reporting():
 """
 
 
-def test_neither_parent_nor_worker_keeps_what_only_migrations_need(fresh: Shell) -> None:
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_neither_parent_nor_worker_keeps_what_only_migrations_need(
+    fresh: Shell, database: str, request: pytest.FixtureRequest
+) -> None:
+    env = fresh.env
+    if database == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+        env = env | {"AUTH_ENCRYPTION_KEY": new_key_text(), "CZO_AUTH_DATABASE_URL": url}
     command = [sys.executable, "-W", "error", "-c", MODULES, str(free_port())]
-    done = subprocess.run(command, env=fresh.env, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     for process in ("parent", "worker"):
