@@ -6,7 +6,7 @@ SHA-256 sums in ``dist-sbom/``. Both distributions are built twice and must be t
 of the commit (SOURCE_DATE_EPOCH). Each is installed into an empty environment with the pinned packages, migrates,
 serves and plays the demo there.
 
-``--publish`` also demands a section of the version in CHANGELOG.md.
+``--publish`` also demands a section of the version in CHANGELOG.md, and the version's tag on the commit.
 """
 
 from __future__ import annotations
@@ -42,10 +42,13 @@ def release(root: Path, *, publish: bool) -> None:
     Build and check everything in *root*.
 
     Raises:
-        ReleaseRefused: The tree is not clean, a build differs from its repetition, or an installation does not work.
+        ReleaseRefused: The tree is not clean, a build differs from its repetition, or an installation does not work;
+            to publish, the tag or the changelog's section is missing.
     """
     refuse_dirty(root)
     version = _version(root)
+    if publish:
+        refuse_untagged(root, version)
     _check_changelog(root, version, demanded=publish)
     environment = {**os.environ, "SOURCE_DATE_EPOCH": run(root, "git", "log", "-1", "--format=%ct").strip()}
     with tempfile.TemporaryDirectory(prefix="czo-auth-release-") as name:
@@ -73,6 +76,18 @@ def refuse_dirty(root: Path) -> None:
     if changed:
         names = ", ".join(line[3:] for line in changed[:5]) + (" …" if len(changed) > 5 else "")
         raise ReleaseRefused(f"the tree is not clean: commit or remove {names}")
+
+
+def refuse_untagged(root: Path, version: str) -> None:
+    """
+    Refuse a commit without the tag of *version*: what is published would not be what the tag says.
+
+    Raises:
+        ReleaseRefused: It names the tag.
+    """
+    tag = f"v{version}"
+    if tag not in run(root, "git", "tag", "--points-at", "HEAD").split():
+        raise ReleaseRefused(f"this commit has no tag {tag}, and pyproject.toml says version {version}")
 
 
 def build(root: Path, folder: Path, environment: Mapping[str, str]) -> list[Path]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.release import ReleaseRefused, refuse_dirty
+from tools.release import ReleaseRefused, refuse_dirty, refuse_untagged
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,6 +43,16 @@ def test_file_that_nobody_committed_is_refused_by_name(tree: Path) -> None:
     (tree / "forgotten.py").write_text("")
     with pytest.raises(ReleaseRefused, match=r"forgotten\.py"):
         refuse_dirty(tree)
+
+
+def test_commit_without_the_tag_of_its_version_is_not_published(tree: Path) -> None:
+    git(tree, "tag", "v0.1.0")
+    with pytest.raises(ReleaseRefused, match=r"no tag v0\.2\.0"):
+        refuse_untagged(tree, "0.2.0")
+    refuse_untagged(tree, "0.1.0")
+    git(tree, "commit", "-q", "--allow-empty", "-m", "later")
+    with pytest.raises(ReleaseRefused, match=r"no tag v0\.1\.0"):
+        refuse_untagged(tree, "0.1.0")
 
 
 @pytest.mark.deep
