@@ -73,3 +73,22 @@ async def test_the_end_waits_a_while_and_then_calls_off_what_is_left(
     await background.finish()
     assert ended == ["short done", "long called off"]
     assert not caplog.records
+
+
+async def test_the_end_waits_for_work_that_other_work_begins() -> None:
+    """What is begun at the end would run on a database that is being closed."""
+    ended: list[str] = []
+    background = BackgroundTasks(NoMail(), writer=WRITER)
+
+    async def second() -> None:
+        await asyncio.sleep(0.02)
+        ended.append("second")
+
+    async def first() -> None:
+        await asyncio.sleep(0.02)
+        background.spawn(second())
+        ended.append("first")
+
+    background.spawn(first())
+    await background.finish()
+    assert ended == ["first", "second"]

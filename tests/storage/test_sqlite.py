@@ -257,6 +257,55 @@ async def test_caller_who_goes_away_leaves_the_rest_in_order(rows: Rows) -> None
 
 
 # threads, loops and processes
+async def test_step_that_comes_while_the_storage_closes_has_the_connection_to_itself(rows: Rows) -> None:
+    """Two threads once used one connection, and closing it under the other crashed the process."""
+    began, may_end, order = threading.Event(), threading.Event(), list[str]()
+
+    def first(tx: Transaction) -> None:
+        began.set()
+        may_end.wait(20)
+        order.append("first ended")
+
+    def second(tx: Transaction) -> int:
+        order.append("second began")
+        return tx.users.count()
+
+    running = asyncio.create_task(rows.run(first))
+    await asyncio.to_thread(began.wait, 20)
+    closing_down = asyncio.create_task(rows.storage.close())
+    await asyncio.sleep(0.05)
+    late = asyncio.create_task(rows.run(second))
+    await asyncio.sleep(0.05)
+    may_end.set()
+    await asyncio.gather(running, closing_down)
+    assert await late == 0
+    assert order == ["first ended", "second began"]
+
+
+def test_lookup_that_runs_while_the_storage_closes_ends_as_usual(migrated_sqlite_url: str) -> None:
+    storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_")
+    stopping = threading.Event()
+    errors: list[BaseException] = []
+
+    def look_up() -> None:
+        try:
+            while not stopping.is_set():
+                assert asyncio.run(storage.lookup.find_api_key(a_digest())) is None
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=look_up) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(300):
+        storage.lookup.close()
+        time.sleep(0.001)
+    stopping.set()
+    for thread in threads:
+        thread.join()
+    assert not errors
+
+
 def test_one_storage_serves_one_loop_after_another(migrated_sqlite_url: str) -> None:
     storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_")
     rows = Rows(storage)

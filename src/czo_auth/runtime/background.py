@@ -66,12 +66,21 @@ class BackgroundTasks:
             task.cancel()
         await asyncio.gather(*self._repeating, return_exceptions=True)
         self._repeating.clear()
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=self._last_wait.total_seconds())
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await self._finish_tasks()
         await self._outgoing.drain(within=self._last_wait)
+        # A mail that was posted meanwhile is stored for later; that must not happen on a database that is being closed.
+        await self._finish_tasks()
+
+    async def _finish_tasks(self) -> None:
+        """Wait for the tasks and for those that they begin; cancel what is late."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + self._last_wait.total_seconds()
+        while self._tasks and loop.time() < ends_at:
+            await asyncio.wait(self._tasks, timeout=ends_at - loop.time())
+        late = set(self._tasks)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
 
 async def _watched(work: Coroutine[Any, Any, None]) -> None:

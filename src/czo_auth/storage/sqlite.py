@@ -127,12 +127,14 @@ class SqliteLookup:
         return None if row is None else session_record(row)
 
     def close(self) -> None:
-        """Close the connections of all threads; a later lookup opens a new one."""
-        readers = list(self._readers)
-        # Forgotten too: without a connection a header says nothing about the file that comes next.
+        """
+        Close the connections of all threads; a later lookup opens a new one.
+
+        A connection on which another thread is looking something up closes right after that: to close it under that
+        thread would crash the process.
+        """
+        # The headers go with them: without a connection a header says nothing about the file that comes next.
         self._forget()
-        for reader in readers:
-            reader.close()
 
     def leave_inherited(self) -> None:
         """Drop the parent's connections in a forked child."""

@@ -67,6 +67,7 @@ class SqliteWorker:
         self._queue = StepQueue()
         self._progress = Progress()
         self._thread: threading.Thread | None = None
+        self._ending: threading.Thread | None = None
 
     async def run(self, step: Callable[[Transaction], T]) -> T:
         """
@@ -97,6 +98,7 @@ class SqliteWorker:
             thread, self._thread = self._thread, None
             if thread is None:
                 return
+            self._ending = thread
             done: Future[None] = Future()
             self._queue.put(WaitingCall(self._drop, done))
             self._queue.put(None)
@@ -109,7 +111,7 @@ class SqliteWorker:
         self._connection = None
         self._guard = threading.Lock()
         self._queue = StepQueue()
-        self._thread = None
+        self._thread = self._ending = None
 
     def begin(self, *, timeout: float) -> sqlite3.Connection:
         """Begin a transaction; part of `BatchConnection`."""
@@ -171,12 +173,15 @@ class SqliteWorker:
                 # A queue of its own, so that a thread that is ending never takes a new job.
                 self._queue = StepQueue()
                 self._thread = threading.Thread(
-                    target=self._work, args=(self._queue,), name=self._name, daemon=True
+                    target=self._work, args=(self._queue, self._ending), name=self._name, daemon=True
                 )
                 self._thread.start()
             self._queue.put(job)
 
-    def _work(self, queue: StepQueue) -> None:
+    def _work(self, queue: StepQueue, before: threading.Thread | None) -> None:
+        if before is not None:
+            # It still uses the connection, and closes it.
+            before.join()
         while (job := queue.get()) is not None:
             if isinstance(job, WaitingCall):
                 job.answer()
