@@ -22,7 +22,6 @@ from tests.cli.shell import PASSWORD, PROGRAM, Shell
 from tests.conftest import StartServer
 from tests.support.ports import free_port
 from tests.support.processes import is_alive, still_alive
-from tests.support.server import RunningServer
 
 READY = re.compile(rb"is ready on (http://\S+)")
 
@@ -174,10 +173,10 @@ def _in_group(process: psutil.Process, group: int) -> bool:
 
 def test_worker_that_dies_is_started_again(start_server: StartServer) -> None:
     server = start_server(workers=2)
-    before = _workers(server)
+    before = server.workers
     before[0].kill()
     deadline = time.monotonic() + 15
-    while len(now := _workers(server)) < 2 or now == before:
+    while len(now := server.workers) < 2 or now == before:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     for _ in range(10):
@@ -191,12 +190,6 @@ def test_workers_end_when_their_supervisor_is_killed(shell: Shell) -> None:
         process.kill()
         process.wait(15)
         assert not still_alive(workers, seconds=10)
-
-
-def _workers(server: RunningServer) -> list[psutil.Process]:
-    return sorted(
-        (each for each in server.processes if each.ppid() != os.getpid()), key=lambda each: each.pid
-    )
 
 
 def test_port_that_is_taken_is_said_in_one_sentence(shell: Shell) -> None:

@@ -169,10 +169,11 @@ class FromImage(RunningServer):
     """A server started by the image's programs."""
 
     def __init__(self, directory: Path, programs: Path, env: dict[str, str]) -> None:
-        super().__init__(directory, env=env)
         last = stages()[-1]
+        self.entry_point = str(programs / last.words("ENTRYPOINT")[0])
+        super().__init__(directory, env=env, program=[self.entry_point])
+        self._words = last.words("CMD")
         self.env |= {"CZO_AUTH_PORT": str(self.port), "PATH": f"{programs}:{os.environ['PATH']}"}
-        self._command = [str(programs / last.words("ENTRYPOINT")[0]), *last.words("CMD")]
 
     def healthcheck(self) -> int:
         words = stages()[-1].words("HEALTHCHECK")
@@ -221,7 +222,7 @@ def test_image_migrates_serves_behind_nginx_and_is_found_healthy(
     port = free_port()
     env["CZO_AUTH_BASE_URL"] = f"http://127.0.0.1:{port}"
     servers = [FromImage(tmp_path / f"server-{number}", image, env) for number in range(2)]
-    migrate = [servers[0]._command[0], *compose()["services"]["migrate"]["command"]]
+    migrate = [servers[0].entry_point, *compose()["services"]["migrate"]["command"]]
     lint_env = servers[0].env
     done = subprocess.run(migrate, env=lint_env, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.attacks.conftest import scattering_client
@@ -60,14 +59,10 @@ class Deployment:
         one_is_enough = self.workers > 1 and random.random() < 0.5
         if one_is_enough and time.monotonic() > self.last_worker_killed_at + CRASH_LOOP_SECONDS:
             self.last_worker_killed_at = time.monotonic()
-            random.choice(self._workers()).kill()
+            random.choice(self.server.workers).kill()
             return False
         self.server.kill()
         return True
-
-    def _workers(self) -> list[psutil.Process]:
-        pids = {process.pid for process in self.server.processes}
-        return [process for process in self.server.processes if process.ppid() in pids]
 
     async def settle(self) -> None:
         """Wait until nobody finishes what the dead had begun."""

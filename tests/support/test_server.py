@@ -16,7 +16,6 @@ from tests.support.server import RunningServer
 
 ROOT = Path(__file__).parents[2]
 
-# Runs as `python -m czo_auth serve …`, for the working folder comes first on the import path.
 STAND_IN = """
 import http.server, os, signal, subprocess, sys, time
 
@@ -42,11 +41,11 @@ IGNORES = "signal.signal(signal.SIGINT, signal.SIG_IGN)"
 def stand_in(
     tmp_path: Path, *, before: str = "", ready: int = 200, env: dict[str, str] | None = None
 ) -> RunningServer:
-    package = tmp_path / "czo_auth"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "__main__.py").write_text(STAND_IN.format(before=before, ready=ready))
-    return RunningServer(tmp_path, env=env, database_url="sqlite:///x.db", workers=2)
+    program = tmp_path / "stand_in.py"
+    program.write_text(STAND_IN.format(before=before, ready=ready))
+    return RunningServer(
+        tmp_path, env=env, database_url="sqlite:///x.db", workers=2, program=[sys.executable, str(program)]
+    )
 
 
 def get(server: RunningServer, path: str) -> int:
@@ -129,7 +128,6 @@ def test_unclean_end_is_a_failure_and_leaves_nothing(
 @pytest.mark.deep
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent is gone")
 def test_server_ends_when_the_test_run_is_killed(tmp_path: Path) -> None:
-    stand_in(tmp_path)
     script = (
         "from pathlib import Path\n"
         "from tests.support.server import RunningServer\n"
