@@ -10,6 +10,7 @@ from czo_auth import Auth, Settings
 from czo_auth.asgi.forward_auth import HEADERS
 from czo_auth.crypto.sealing import new_key_text
 from czo_auth.rest.app import rest_app
+from czo_auth.rest.routing import GuardedRoute
 
 FORWARD_AUTH = "GET /forward-auth"
 """Answers proxies, which read its status and headers; whatever the others have in common is not asked of it."""
@@ -106,3 +107,27 @@ def test_refusals_have_the_one_shape_of_errors(operations: dict[str, dict[str, A
         for reported in refusals.values():
             (reference, _) = reported["content"]["application/json"]["schema"]["allOf"]
             assert reference == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_routes_whose_requests_may_be_repeated_take_a_name_for_them(
+    operations: dict[str, dict[str, Any]],
+) -> None:
+    naming = {
+        name
+        for name, operation in operations.items()
+        for parameter in operation.get("parameters", [])
+        if (parameter["in"], parameter["name"]) == ("header", "Idempotency-Key")
+    }
+    app = rest_app(
+        Auth(Settings(encryption_key=new_key_text(), database_url="sqlite:///nowhere.sqlite3")).app_state,
+        version="1",
+    )
+    repeatable = {
+        f"{method} {route.path_format}"
+        for route in app.routes
+        if isinstance(route, GuardedRoute) and route.include_in_schema and route.spec.idempotent is not None
+        for method in route.methods or ()
+    }
+    assert naming == repeatable
+    assert "POST /api-keys" in naming
+    assert "POST /sign-out" not in naming

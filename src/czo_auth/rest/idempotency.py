@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +24,15 @@ HEADER: Final = "idempotency-key"
 
 Recheck = Callable[[RequestContext, Request, Any], Awaitable[None]]
 """Refuse a stored answer to a caller who may no longer read it. The third argument is the body of the answer."""
+
+IDEMPOTENCY_KEY: Final[Mapping[str, object]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A name for this request: a repetition within ten minutes gets the first answer and does nothing.",
+    "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
+}
+"""The header as the OpenAPI document describes it."""
 
 _LOG = logging.getLogger("czo_auth.rest")
 _COMPUTED: Final = frozenset({"content-length"})

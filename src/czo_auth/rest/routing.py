@@ -30,7 +30,7 @@ from czo_auth.core.access import Access
 from czo_auth.core.errors import Refusal, ValidationFailed
 from czo_auth.core.text import escape_control
 from czo_auth.rest.answers import Answer
-from czo_auth.rest.idempotency import Idempotent, answer_once
+from czo_auth.rest.idempotency import IDEMPOTENCY_KEY, Idempotent, answer_once
 from czo_auth.rest.models import Body, EmptyBody, IgnoredBody, TolerantBody
 from czo_auth.rest.serialization import serialize
 
@@ -263,7 +263,10 @@ class Routes:
                 ),
                 include_in_schema=not hidden,
                 operation_id=f"{method.lower()}{path}".translate(_OPERATION),
-                openapi_extra={"x-credential": access.credential},
+                openapi_extra={
+                    "x-credential": access.credential,
+                    **({} if idempotent is None else {"parameters": [IDEMPOTENCY_KEY]}),
+                },
             )
             return endpoint
 
