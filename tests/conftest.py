@@ -37,6 +37,17 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 _ALWAYS_ON_BOTH = ("tests/storage/", "tests/migrations/", "tests/core/events/", "tests/support/")
+_LONG = (
+    "tests/cli/test_demo.py",
+    "tests/cli/test_login.py",
+    "tests/contract/test_api_keys_usage.py",
+    "tests/contract/test_faults.py",
+    "tests/delivery/test_brokers.py",
+    "tests/faults/",
+    "tests/fuzz/",
+    "tests/packaging/",
+)
+"""Where single tests take many seconds, most of them waiting."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,11 +56,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Where races, faults and revocations are about the database, a test or a module is marked `each_database`; the
     stores and the migrations are always tested on both.
+
+    Long tests go first: at the end the other processes would wait for the last of them.
     """
     for item in items:
         is_second = "[postgres" in item.nodeid and not item.nodeid.startswith(_ALWAYS_ON_BOTH)
         if is_second and item.get_closest_marker("each_database") is None:
             item.add_marker(pytest.mark.deep)
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
 
 
 def pytest_collection_finish() -> None:
