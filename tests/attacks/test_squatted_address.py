@@ -53,7 +53,7 @@ async def test_first_proof_of_an_address_ends_what_was_made_before(timed: Timed)
     owner = await timed.people.sign_in(account)
     assert (owner.body["user"]["emailVerified"], owner.body["user"]["twoFactorEnabled"]) == (True, False)
     mails = [one for one in timed.mail.messages if (one.to, one.kind) == (account.email, "address_proved")]
-    for words in ("all sessions", "all API keys", "a change of address", "two-factor authentication"):
+    for words in ("all sessions", "all API keys", "a pending change of address", "two-factor authentication"):
         assert words in mails[0].text
     audit = await timed.auth.services.transactions.read(lambda tx: tx.audit_log.audit_after(0, limit=10_000))
     of_account = [one for one in audit if one.audit_event.user_id == account.id]
