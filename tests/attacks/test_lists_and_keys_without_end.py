@@ -175,7 +175,9 @@ async def test_ban_costs_the_same_with_a_hundred_thousand_dead_keys(timed: Timed
     """The least of several times: what else the machine does only adds."""
     now = timed.clock()
     least = {"few": float("inf"), "many": float("inf")}
-    for _ in range(7):
+    for number in range(20):
+        if number >= 7 and least["many"] <= 1.2 * least["few"]:
+            break
         for kind, dead in (("few", 0), ("many", 100_000)):
             account = await timed.people.sign_up()
             if dead:
