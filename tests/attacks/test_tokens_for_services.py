@@ -45,7 +45,9 @@ async def test_asking_tells_nothing_about_what_is_not_active(live: Live, root: S
     listed = await create_key(live.api, session, allowedIps=["203.0.113.7"])
     limit = {"rateLimitEnabled": True, "rateLimitMax": 1, "rateLimitTimeWindow": 600_000}
     limited = await create_key(live.api, session, **limit)
-    await ask(live.api, asker, limited["key"])
+    # Each process counts for itself, and answers once.
+    for _ in range(60):
+        await ask(live.api, asker, limited["key"])
     begun = await live.people.sign_in(account)
     accepted(await live.api.post("/sign-out", {}, bearer=begun.token))
     reported = {
