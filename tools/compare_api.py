@@ -1,15 +1,14 @@
 """
 Print how the OpenAPI document and the GraphQL schema differ between two revisions.
 
-Usage: python tools/compare_api.py BEFORE [AFTER]
-
 Each revision is checked out into a temporary folder and its code imported from there, with the packages of the
 interpreter that runs this. Descriptions and the names of models do not count: references are replaced by what they
-refer to. The names of models that came and went are printed first.
+refer to. The names of models that were removed and added are printed first. The status is 1 if the revisions differ.
 """
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import json
 import os
@@ -113,8 +112,8 @@ def main(before: str, after: str) -> int:
     gone, come = (
         sorted(model_names(a["openapi"]) - model_names(b["openapi"])) for a, b in ((old, new), (new, old))
     )
-    print(f"models of OpenAPI that are no more: {', '.join(gone) or 'none'}")
-    print(f"models of OpenAPI that are new: {', '.join(come) or 'none'}")
+    print(f"removed models of OpenAPI: {', '.join(gone) or 'none'}")
+    print(f"added models of OpenAPI: {', '.join(come) or 'none'}")
     differs = False
     for api, read in (("openapi", openapi_parts), ("graphql", graphql_parts)):
         were, are = read(old[api]), read(new[api])
@@ -131,7 +130,17 @@ def main(before: str, after: str) -> int:
     return int(differs)
 
 
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python tools/compare_api.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("before", metavar="BEFORE", help="a revision of this repository")
+    parser.add_argument("after", metavar="AFTER", nargs="?", default="HEAD", help="another one; default HEAD")
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        sys.exit(__doc__)
-    sys.exit(main(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else "HEAD"))
+    arguments = _arguments()
+    sys.exit(main(arguments.before, arguments.after))
