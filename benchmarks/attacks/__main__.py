@@ -15,7 +15,7 @@ from benchmarks.subjects import ROOT
 from czo_auth.version import VERSION
 
 PAGE = ROOT / "docs/peers.md"
-BEFORE, AFTER = "<!-- seen -->\n", "<!-- end of what was seen -->"
+BEFORE, AFTER = "<!-- results -->\n", "<!-- end of results -->"
 CASE_SECONDS = 300
 
 
@@ -27,7 +27,7 @@ def main() -> int:
     text = PAGE.read_text("utf-8")
     head, _, rest = text.partition(BEFORE)
     PAGE.write_text(f"{head}{BEFORE}\n{table}\n{AFTER}{rest.partition(AFTER)[2]}", "utf-8")
-    return int(any("not asked" in answer for answer in seen["czo-auth"]))
+    return int(any("not " in answer for answer in seen["czo-auth"]))
 
 
 async def _ask(server: Attacked) -> list[str]:
@@ -35,14 +35,14 @@ async def _ask(server: Attacked) -> list[str]:
         server.start()
     except (RuntimeError, AssertionError) as error:
         print(f"{server.name} does not start: {error}", file=sys.stderr)
-        return ["not asked: it did not start"] * len(CASES)
+        return ["not run: the server did not start"] * len(CASES)
     answers = []
     try:
         for case in CASES:
             try:
                 answer = await asyncio.wait_for(case(server), CASE_SECONDS)
             except Exception as error:  # a case that cannot be tried does not stop the others
-                answer = f"not asked: {error}"
+                answer = f"not run: {error}"
             print(f"{server.name}: {case.__doc__}: {answer}", flush=True)
             answers.append(answer)
     finally:
@@ -55,9 +55,9 @@ def _table(seen: dict[str, list[str]]) -> str:
     today = datetime.now(UTC).date().isoformat()
     heads = [f"{name} {versions.get(name, '')}".strip() for name in seen]
     lines = [
-        f"Asked on {today}, over SQLite, one process each.",
+        f"Run on {today}, over SQLite, one process each.",
         "",
-        "| what was tried | " + " | ".join(heads) + " |",
+        "| attack | " + " | ".join(heads) + " |",
         "| --- |" + " --- |" * len(heads),
     ]
     for index, case in enumerate(CASES):

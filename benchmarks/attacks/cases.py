@@ -23,7 +23,7 @@ async def _enrolled(server: Attacked) -> Account:
 
 
 async def replayed_code(server: Attacked) -> str:
-    """One TOTP code at two sign-ins, one after the other, within its window"""
+    """The same TOTP code for two sign-ins in a row, within its time window"""
     account = await _enrolled(server)
     code = account.code()
     first = await server.totp(await server.begin(account), code)
@@ -32,7 +32,7 @@ async def replayed_code(server: Attacked) -> str:
 
 
 async def enrollment_code_again(server: Attacked) -> str:
-    """The code that confirmed the enrollment, again at the next sign-in"""
+    """The code that confirmed the enrollment, used again at the next sign-in"""
     account = await server.sign_up()
     before = account.code
     sent: list[str] = []
@@ -47,7 +47,7 @@ async def enrollment_code_again(server: Attacked) -> str:
 
 
 async def racing_code(server: Attacked) -> str:
-    """One TOTP code at 32 sign-ins at once"""
+    """The same TOTP code for 32 concurrent sign-ins"""
     account = await _enrolled(server)
     begun = [await server.begin(account) for _ in range(AT_ONCE)]
     code = account.code()
@@ -55,7 +55,7 @@ async def racing_code(server: Attacked) -> str:
 
 
 async def racing_backup_code(server: Attacked) -> str:
-    """One backup code at 32 sign-ins at once"""
+    """The same backup code for 32 concurrent sign-ins"""
     account = await _enrolled(server)
     begun = [await server.begin(account) for _ in range(AT_ONCE)]
     code = account.codes[0]
@@ -63,7 +63,7 @@ async def racing_backup_code(server: Attacked) -> str:
 
 
 async def finished_challenge(server: Attacked) -> str:
-    """A sign-in that was finished, finished again with its challenge of before and another backup code"""
+    """The challenge of a completed sign-in, used again with another backup code"""
     account = await _enrolled(server)
     begun = await server.begin(account)
     copied = server.browser()
@@ -75,16 +75,16 @@ async def finished_challenge(server: Attacked) -> str:
 
 
 async def guesses_at_one_challenge(server: Attacked) -> str:
-    """Wrong codes at one challenge, up to 30, then a right backup code there"""
+    """Up to 30 wrong codes for one challenge, then a valid backup code for it"""
     account = await _enrolled(server)
     begun = await server.begin(account)
     seen = [await server.totp(begun, _wrong(account, guess)) for guess in range(MAX_GUESSES)]
     last = await server.backup(begun, account.codes[0])
-    return f"{_runs(seen)}; the right code: {last.status_code}"
+    return f"{_runs(seen)}; the valid code: {last.status_code}"
 
 
 async def guesses_at_an_account(server: Attacked) -> str:
-    """Wrong codes, each at a new challenge, up to 30, then a right backup code at another"""
+    """Up to 30 wrong codes, each for a new challenge, then a valid backup code for another challenge"""
     account = await _enrolled(server)
     seen = []
     for guess in range(MAX_GUESSES):
@@ -98,28 +98,28 @@ async def guesses_at_an_account(server: Attacked) -> str:
     try:
         last = str((await server.backup(await server.begin(account), account.codes[0])).status_code)
     except RuntimeError as refused:
-        last = f"not asked, sign-in says {str(refused).partition(': ')[2][:3]}"
-    return f"{_runs(seen)}; the right code: {last}"
+        last = f"not sent, the sign-in returned {str(refused).partition(': ')[2][:3]}"
+    return f"{_runs(seen)}; the valid code: {last}"
 
 
 async def session_after_password_change(server: Attacked) -> str:
-    """Another session of the user after the password was changed, with nothing asked for but the change"""
+    """Another session of the user after a password change with the server's defaults"""
     account = await server.sign_up()
     other = server.browser()
     await server.sign_in(account.email, account.password, other)
     before = await server.is_signed_in(other)
     await server.change_password(account)
-    return f"{_alive(before)}, then {_alive(await server.is_signed_in(other))}"
+    return f"{_valid(before)}, then {_valid(await server.is_signed_in(other))}"
 
 
 async def session_after_second_factor(server: Attacked) -> str:
-    """Another session of the user, signed in by password, after the second factor was turned on"""
+    """Another session of the user, signed in with the password only, after the second factor was turned on"""
     account = await server.sign_up()
     other = server.browser()
     await server.sign_in(account.email, account.password, other)
     before = await server.is_signed_in(other)
     await server.enroll(account)
-    return f"{_alive(before)}, then {_alive(await server.is_signed_in(other))}"
+    return f"{_valid(before)}, then {_valid(await server.is_signed_in(other))}"
 
 
 async def session_after_ban(server: Attacked) -> str:
@@ -127,13 +127,13 @@ async def session_after_ban(server: Attacked) -> str:
     account = await server.sign_up()
     before = await server.is_signed_in(account.browser)
     await server.ban(account)
-    return f"{_alive(before)}, then {_alive(await server.is_signed_in(account.browser))}"
+    return f"{_valid(before)}, then {_valid(await server.is_signed_in(account.browser))}"
 
 
 async def key_after_ban(server: Attacked) -> str:
     """An API key after its owner was banned"""
     if not isinstance(server, WithKeys):
-        return "not asked: it has no API keys"
+        return "not applicable: no API keys"
     account = await server.sign_up()
     key = await server.create_key(account)
     before = await server.uses_key(key)
@@ -142,7 +142,7 @@ async def key_after_ban(server: Attacked) -> str:
 
 
 async def copy_of_the_database(server: Attacked) -> str:
-    """What a copy of the database shows as it was handed out"""
+    """Secrets that a copy of the database contains in plain text"""
     account = await _enrolled(server)
     handed_out = {"TOTP secret": account.secret_text, "backup code": account.codes[0]}
     if isinstance(server, WithKeys):
@@ -152,28 +152,28 @@ async def copy_of_the_database(server: Attacked) -> str:
             # better-auth signs the cookie; the token precedes the signature.
             handed_out["session token"] = value.partition(".")[0]
     text = texts_in(server.database)
-    asked = f"asked for {', '.join(handed_out)}"
+    checked = f"checked: {', '.join(handed_out)}"
     shown = [name for name, value in handed_out.items() if value and value in text]
     raw = account.secret.decode("ascii", "replace")
     if "TOTP secret" not in shown and raw in text:
         shown.append("TOTP secret")
-    return f"{', '.join(shown) or 'none'} ({asked})"
+    return f"{', '.join(shown) or 'none'} ({checked})"
 
 
 async def telling_users_apart(server: Attacked) -> str:
-    """Sign-in as nobody, with a wrong password, as somebody banned with the right one: status and length"""
+    """Sign-in with an unknown email, with a wrong password, as a banned user with the right one: status and length"""
     account, banned = await server.sign_up(), await server.sign_up()
     await server.ban(banned)
-    asked = [
+    answers = [
         await server.sign_in("nobody@example.com", PASSWORD_OF_NOBODY, server.browser()),
         await server.sign_in(account.email, PASSWORD_OF_NOBODY, server.browser()),
         await server.sign_in(banned.email, banned.password, server.browser()),
     ]
-    return ", ".join(f"{one.status_code} ({len(one.content)} bytes)" for one in asked)
+    return ", ".join(f"{one.status_code} ({len(one.content)} bytes)" for one in answers)
 
 
 async def racing_device_code(server: Attacked) -> str:
-    """One approved device code fetched 32 times at once"""
+    """An approved device code redeemed by 32 concurrent requests"""
     if not isinstance(server, WithDevices):
         return NO_DEVICES
     account = await server.sign_up()
@@ -183,7 +183,7 @@ async def racing_device_code(server: Attacked) -> str:
 
 
 async def device_code_again(server: Attacked) -> str:
-    """An approved device code fetched, and fetched again by somebody else a moment later; then what was handed out"""
+    """An approved device code redeemed twice; then the credential that it gave, used"""
     if not isinstance(server, WithDevices):
         return NO_DEVICES
     account = await server.sign_up()
@@ -195,18 +195,18 @@ async def device_code_again(server: Attacked) -> str:
 
 
 async def guesses_at_user_codes(server: Attacked) -> str:
-    """Wrong user codes opened by somebody signed in, up to 30, then a right one"""
+    """Up to 30 wrong user codes entered by a signed-in user, then a valid one"""
     if not isinstance(server, WithDevices):
         return NO_DEVICES
     account = await server.sign_up()
     _, user_code = await server.device_code()
     wrong = [f"BBBB{one}{other}BB" for one in "CDFGHJ" for other in "KLMNP"][:MAX_GUESSES]
     seen = [await server.look(account, code) for code in wrong]
-    return f"{_runs(seen)}; the right code: {(await server.look(account, user_code)).status_code}"
+    return f"{_runs(seen)}; the valid code: {(await server.look(account, user_code)).status_code}"
 
 
 async def device_code_of_somebody_else(server: Attacked) -> str:
-    """A user code that one person opened, approved by another"""
+    """A user code opened by one user and approved by another"""
     if not isinstance(server, WithDevices):
         return NO_DEVICES
     first, second = await server.sign_up(), await server.sign_up()
@@ -216,7 +216,7 @@ async def device_code_of_somebody_else(server: Attacked) -> str:
 
 
 async def device_code_after_ban(server: Attacked) -> str:
-    """An approved device code fetched after the approver was banned, and what was handed out"""
+    """An approved device code redeemed after its approver was banned; then the credential that it gave, used"""
     if not isinstance(server, WithDevices):
         return NO_DEVICES
     account = await server.sign_up()
@@ -235,7 +235,7 @@ async def _approved(server: WithDevices, account: Account, user_code: str) -> No
             raise RuntimeError(f"approval says {answer.status_code} {answer.text[:100]}")
 
 
-NO_DEVICES = "not asked: it has no device approval"
+NO_DEVICES = "not applicable: no device authorization"
 PASSWORD_OF_NOBODY = "nobody has this phrase"
 CASES: tuple[Case, ...] = (
     replayed_code,
@@ -297,8 +297,8 @@ def _code_of(answer: httpx.Response) -> str:
     return f"`{body['code']}`" if "code" in body else ""
 
 
-def _alive(is_alive: bool) -> str:
-    return "alive" if is_alive else "ended"
+def _valid(is_valid: bool) -> str:
+    return "valid" if is_valid else "revoked"
 
 
 def _accepted(is_accepted: bool) -> str:
