@@ -157,7 +157,7 @@ class Session:
         )
 
 
-@strawberry.federation.type(keys=["id"], description="An organization of which the caller is a member.")
+@strawberry.federation.type(keys=["id"], description="An organization that the caller is a member of.")
 class Organization:
     id: strawberry.ID
     name: str

@@ -90,7 +90,7 @@ class PageRenderer:
         return self._cookies.set(self.notice_cookie, sealed, until=now + NOTICE_LIFETIME, now=now)
 
     def open_notice(self, sealed: str, page: str) -> str | None:
-        """Return the notice for *page*; None if the cookie was not sealed for it moments ago."""
+        """Return the notice for *page*; None if the cookie is not for it or has expired."""
         return open_notice(self._runtime.services.key_ring, sealed, page=page, now=self._runtime.now())
 
     def clear_notice(self) -> str:
@@ -109,7 +109,7 @@ class PageRenderer:
         return sealed and self._cookies.set(self.form_cookie, sealed, until=now + FORM_LIFETIME, now=now)
 
     def open_form(self, sealed: str, page: str) -> Mapping[str, Sequence[str]]:
-        """Return the input that was saved for *page* moments ago."""
+        """Return the input that was saved for *page*; empty if there is none, or it has expired."""
         return open_form(self._runtime.services.key_ring, sealed, page=page, now=self._runtime.now())
 
     def clear_form(self) -> str:
