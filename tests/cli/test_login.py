@@ -21,7 +21,8 @@ from typing import ClassVar
 import httpx
 import pytest
 
-from czo_auth.cli.login import _store, login
+from czo_auth.cli.device_login import _store
+from czo_auth.cli.login import login
 from czo_auth.settings import DATABASE_FILE
 from tests.cli.shell import PASSWORD, PROGRAM
 from tests.support.server import INHERITED, RunningServer
@@ -260,7 +261,7 @@ def ask_by_script(
 ) -> list[float]:
     """Let the command meet these answers; gives how long it waited before each poll."""
     pauses: list[float] = []
-    monkeypatch.setattr("czo_auth.cli.login.time.sleep", pauses.append)
+    monkeypatch.setattr("czo_auth.cli.device_login.time.sleep", pauses.append)
     script = type("OneScript", (Script,), {"answers": list(answers)})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), script) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
@@ -219,6 +218,7 @@ def _tail(
     database_url: str | None,
 ) -> None:
     """Print what *begin* finds to read, and after which sequence: JSON lines by *shape*, or *cells* under *columns*."""
+    import asyncio
     import signal
     import sys
 

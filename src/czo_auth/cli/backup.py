@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -53,6 +52,8 @@ def back_up(
 
     with reporting(), _refusals():
         settings = chosen_settings(creates=False, data_dir=data_dir, database_url=database_url)
+        import asyncio
+
         from czo_auth.cli.logs import configure_logging
         from czo_auth.runtime import utc_now
         from czo_auth.storage.migrate import current_revision
@@ -157,6 +158,8 @@ def _settings_with_key(**chosen: object) -> Settings:
 
 
 def _restore_sqlite(settings: Settings, backup: Path) -> RestoredVerdict:
+    import asyncio
+
     from czo_auth.storage.backup import BackupRefused, finished_file, kind_of
     from czo_auth.storage.backup_sqlite import copy_backup
     from czo_auth.storage.sqlite_file import database_path
@@ -173,6 +176,8 @@ def _restore_sqlite(settings: Settings, backup: Path) -> RestoredVerdict:
 
 
 def _restore_postgresql(settings: Settings, backup: Path, programs: Path | None) -> RestoredVerdict:
+    import asyncio
+
     from czo_auth.storage.backup import BackupRefused, kind_of
     from czo_auth.storage.backup_postgresql import restore_postgresql
     from czo_auth.storage.migrate import current_revision
@@ -247,6 +252,8 @@ def _report(verdict: RestoredVerdict, *, as_json: bool) -> None:
 
 def _server_version(settings: Settings) -> int:
     """Ask PostgreSQL for its major version."""
+    import asyncio
+
     from czo_auth.runtime import utc_now
     from czo_auth.storage.facts import postgres_facts
 

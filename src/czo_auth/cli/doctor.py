@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,6 +38,9 @@ def doctor(
     It reads the same settings as `serve`: run it with the same environment. It ends with 2 if something fails and with
     0 otherwise; with --strict, it ends with 1 if something is weak.
     """
+    import asyncio
+    import logging
+
     from czo_auth.cli.host import host_auth
     from czo_auth.cli.session import reporting
     from czo_auth.deployment import read_settings

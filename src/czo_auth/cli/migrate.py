@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from czo_auth.cli.options import DatabaseUrl, DataDir, examples
 
 EXAMPLE = examples("czo-auth migrate --data-dir ./czo-auth-data")
@@ -19,6 +17,8 @@ def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
 
     with reporting():
         settings = chosen_settings(creates=True, data_dir=data_dir, database_url=database_url)
+        import asyncio
+
         from czo_auth.cli.logs import configure_logging
         from czo_auth.runtime.key_ring import read_key_ring
         from czo_auth.storage import migrate as migrations

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, Limit, examples
-from czo_auth.core.users.store import UserStatus
+from czo_auth.core.users.status import UserStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

@@ -15,7 +15,8 @@ from czo_auth.core.flows.administration.search_api_keys import search_api_keys
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_ACTOR_TYPES, MAX_AUDIT_NUMBER, MAX_ID, MAX_SEARCH
 from czo_auth.core.paging import PageQuery
-from czo_auth.core.users.store import UserFilter, UserStatus
+from czo_auth.core.users.status import UserStatus
+from czo_auth.core.users.store import UserFilter
 from czo_auth.rest import records
 from czo_auth.rest.answers import Answer, no_content
 from czo_auth.rest.models import Body, Code, Identifier, Moment, Password, Reason

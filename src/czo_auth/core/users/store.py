@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, Protocol, get_args
+from typing import Final, Literal, Protocol
 
 from czo_auth.core.limits import MAX_LIVE_LINKS
 from czo_auth.core.paging import PageQuery
+from czo_auth.core.users.status import UserStatus
 from czo_auth.core.users.user import User
 
 MailPurpose = Literal["verify_email", "reset_password", "recover_password"]
@@ -36,10 +37,6 @@ class UserCounts:
     users: int
     banned: int
     with_factor: int
-
-
-UserStatus = Literal["active", "unverified", "banned"]
-USER_STATUSES: Final[tuple[UserStatus, ...]] = get_args(UserStatus)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ from czo_auth.core.flows.administration.user_overview import user_overview
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof
 from czo_auth.core.limits import MAX_ID, MAX_REASON, MAX_SEARCH
 from czo_auth.core.paging import PageQuery
-from czo_auth.core.users.store import USER_STATUSES, UserFilter
+from czo_auth.core.users.status import USER_STATUSES
+from czo_auth.core.users.store import UserFilter
 from czo_auth.core.users.user import User
 from czo_auth.web.addresses import is_own_page
 from czo_auth.web.pages.api_keys import unused_since
