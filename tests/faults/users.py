@@ -18,6 +18,7 @@ from czo_auth.core.limits import MAX_INVITATIONS_UNCONFIRMED
 from tests.contract.api import Answer, Api
 from tests.contract.checks import refused
 from tests.contract.people import Account, People, Phone, Session
+from tests.support.nginx import was_repeated
 
 INVITATIONS = MAX_INVITATIONS_UNCONFIRMED // 2
 """So many does each of them send: fewer than a day allows, since some are sent again."""
@@ -141,7 +142,11 @@ class Users:
     async def _ask(
         self, what: str, send: Callable[[Api], Awaitable[Answer]], right: int, *, again: set[int]
     ) -> Answer:
-        """Make a request; without an answer it is to be made again, and then may be answered with one of *again*."""
+        """
+        Make a request; without an answer it is to be made again, and then may be answered with one of *again*.
+
+        A proxy may have made it again already.
+        """
         try:
             answer = await send(self.api)
         except httpx.TransportError:
@@ -152,7 +157,7 @@ class Users:
             self.memory.unanswered.append(Try(what, send, frozenset(again)))
             self.outages += 1
             raise Cut
-        if answer.status_code != right:
+        if answer.status_code not in (again if was_repeated(answer) else {right}):
             self.memory.wrong.append(f"{what}: {answer.status_code} {answer.text}")
             raise Cut
         self.memory.answered += 1

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import httpx
+
 from tests.support.ports import free_port
 from tests.support.program import Program, takes_connections
 
@@ -39,14 +41,26 @@ http {{
             proxy_set_header Connection "";
             proxy_set_header Host $http_host;
             proxy_set_header X-Forwarded-For $remote_addr;
-            # A server that refuses connections is passed over; a request that was sent is not sent again.
+            # As in deploy/nginx.conf. The header says how much of the request each server got.
             proxy_next_upstream error timeout;
+            add_header X-Upstream-Bytes-Sent $upstream_bytes_sent always;
             proxy_connect_timeout 2s;
             proxy_read_timeout 30s;
         }}
     }}
 }}
 """
+
+
+def was_repeated(answer: httpx.Response) -> bool:
+    """
+    Say whether nginx sent the request to another server after one that had got it gave no answer.
+
+    It does so for methods that may be repeated (RFC 9110 section 9.2.2); the first server may have done what it was
+    asked. A server that refused the connection got nothing, and does not count.
+    """
+    *before, _ = answer.headers.get("x-upstream-bytes-sent", "0").split(", ")
+    return any(sent not in ("0", "-") for sent in before)
 
 
 class Nginx(Program):
