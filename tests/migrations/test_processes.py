@@ -38,13 +38,21 @@ asyncio.run(main(sys.argv[1]))
 HALFWAY = """
 import sys, time
 from alembic import op
+from czo_auth.storage import fresh_schema
 from czo_auth.storage.migrate import upgrade_blocking
 
 def stay(*args, **options):
     print("halfway", flush=True)
     time.sleep(60)
 
+def some_and_stay(prefix, script=fresh_schema.statements):
+    for number, statement in enumerate(script(prefix)):
+        if number == 20:
+            stay()
+        yield statement
+
 op.create_index = stay
+fresh_schema.statements = some_and_stay
 upgrade_blocking(sys.argv[1])
 """
 

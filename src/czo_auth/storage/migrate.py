@@ -22,6 +22,7 @@ from sqlalchemy.pool import NullPool
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.storage.change_triggers import install_change_triggers
 from czo_auth.storage.errors import first_line, sqlite_error, unavailable
+from czo_auth.storage.fresh_schema import create_fresh
 from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.migrations import HEAD, OLDEST_COMPATIBLE
 from czo_auth.storage.sqlite_file import connect_to_read, connect_to_write, create_private, database_path
@@ -131,7 +132,16 @@ def _ask_sqlite(path: str, question: str) -> str | None:
     return None if row is None or row[0] is None else str(row[0])
 
 
-def _upgrade_sqlite(path: str, tables: Tables) -> None:
+def migrate_from_the_first(path: str, tables: Tables) -> None:
+    """
+    Run every migration on the SQLite file at *path*, and create it if it is not there.
+
+    For the script of `czo_auth.storage.fresh_schema`, which is written from the result.
+    """
+    _upgrade_sqlite(path, tables, is_scripted=False)
+
+
+def _upgrade_sqlite(path: str, tables: Tables, *, is_scripted: bool = True) -> None:
     try:
         create_private(path)
     except OSError as error:
@@ -140,13 +150,20 @@ def _upgrade_sqlite(path: str, tables: Tables) -> None:
     try:
         with engine.connect() as connection, connection.begin():
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-            _migrate(connection, tables)
+            if not (is_scripted and create_fresh(connection, tables) and _is_at_head(connection, tables)):
+                _migrate(connection, tables)
             _check_references(connection)
     except Exception as error:
         known = sqlite_error(error)
         if known is error:
             raise
         raise known from None
+
+
+def _is_at_head(connection: Connection, tables: Tables) -> bool:
+    """Return whether the script was written after the newest migration; otherwise that one has to run."""
+    question = f"SELECT version_num FROM {tables.version_table}"  # noqa: S608 - the prefix was checked
+    return bool(connection.exec_driver_sql(question).scalar_one() == HEAD)
 
 
 def _connect_to_migrate(path: str) -> sqlite3.Connection:
