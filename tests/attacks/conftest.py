@@ -24,9 +24,10 @@ from tests.contract.acting import administrator
 from tests.contract.api import Api, new_client
 from tests.contract.conftest import DRIFT, Live, Served, carried, deploy, deploy_sqlite, timed, timed_sqlite
 from tests.contract.database import sql
-from tests.contract.deployments import KEY, Prepared
+from tests.contract.deployments import Prepared
 from tests.contract.people import Account, People, Phone, Session
 from tests.support.server import RunningServer
+from tests.support.settings import KEY
 from tests.web.conftest import pages
 
 __all__ = ["carried", "deploy", "deploy_sqlite", "pages", "timed", "timed_sqlite"]

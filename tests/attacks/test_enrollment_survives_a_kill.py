@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from tests.conftest import StartServer
 from tests.contract.api import Api, new_client
-from tests.contract.deployments import KEY
 from tests.contract.people import People
+from tests.support.settings import KEY
 
 
 async def test_server_killed_between_enabling_and_confirming(

@@ -28,8 +28,9 @@ from tests.contract.api import new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.database import sql
-from tests.contract.deployments import HERE, Timed
+from tests.contract.deployments import Timed
 from tests.contract.people import Account, Session
+from tests.support.settings import HERE
 
 ORDERS = "the orders"
 

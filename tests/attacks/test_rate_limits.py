@@ -13,8 +13,8 @@ from czo_auth.crypto import tokens
 from tests.attacks.conftest import scattering_client
 from tests.contract.api import Api
 from tests.contract.checks import refused
-from tests.contract.deployments import KEY
 from tests.support.server import RunningServer
+from tests.support.settings import KEY
 
 pytestmark = pytest.mark.deep
 

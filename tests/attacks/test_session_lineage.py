@@ -14,9 +14,10 @@ from czo_auth.server import Server
 from tests.contract.api import NO_BODY, SESSION_COOKIE, Answer, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
-from tests.contract.deployments import HERE, Timed
+from tests.contract.deployments import Timed
 from tests.contract.people import CARRIERS, Account, Session
 from tests.contract.test_trusted_devices import begin, trust
+from tests.support.settings import HERE
 
 ENROLLMENT_ROUTES = ("/two-factor/verify", "/two-factor/verify-totp")
 

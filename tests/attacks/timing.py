@@ -32,9 +32,9 @@ from czo_auth.crypto import tokens
 from tests.attacks.shell import ban, make_admin
 from tests.attacks.volley import Shot
 from tests.contract.api import BASE, Api, new_client
-from tests.contract.deployments import KEY
 from tests.contract.people import Account, People, Session
 from tests.support.server import RunningServer
+from tests.support.settings import KEY
 
 DRIFT = 10
 DRAWS = 1000

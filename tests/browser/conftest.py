@@ -17,9 +17,11 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from czo_auth import Auth
+from czo_auth.testing import Mailbox
 from tests.browser.visitor import DRIFT, NewVisitor, Visitor, new_email
-from tests.contract.deployments import KEY, Mailbox, create_admin, settings
+from tests.contract.deployments import create_admin
 from tests.support.server import RunningServer
+from tests.support.settings import KEY, settings
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = [

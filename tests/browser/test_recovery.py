@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from czo_auth import Auth
 from czo_auth.core.context import system_context
 from czo_auth.core.principal import Principal
+from czo_auth.testing import Mailbox
 from tests.browser.conftest import Deployment
 from tests.browser.visitor import NewVisitor, Visitor
-from tests.contract.deployments import Mailbox
 
 
 def ask(deployment: Deployment, admin: Visitor, user: Visitor) -> str:

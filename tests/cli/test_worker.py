@@ -11,7 +11,7 @@ import pytest
 
 from czo_auth import Auth
 from czo_auth.cli.processes import Worker
-from tests.contract.deployments import settings
+from tests.support.settings import settings
 
 WISHES_TO_END = {signal.SIGINT, signal.SIGTERM}
 

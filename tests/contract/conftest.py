@@ -15,9 +15,10 @@ import pytest
 from czo_auth import Auth
 from tests.contract.api import Api, new_client
 from tests.contract.databases import Databases, PostgresDatabases, SqliteDatabases
-from tests.contract.deployments import KEY, Deployment, Prepared, Timed, settings, timed_deployment
+from tests.contract.deployments import Deployment, Prepared, Timed, timed_deployment
 from tests.contract.people import CARRIERS, People, Session
 from tests.support.server import RunningServer
+from tests.support.settings import KEY, settings
 
 DRIFT = 10
 """Steps that the real servers accept, so that a test may use many codes without waiting."""

@@ -7,10 +7,7 @@ codes takes most of a second each.
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import copy
-import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
@@ -22,16 +19,16 @@ from typing import Any
 
 import httpx
 
-from czo_auth import Auth, Settings
+from czo_auth import Auth
 from czo_auth.core.actors import ADMIN
 from czo_auth.core.context import system_context
 from czo_auth.core.flows.sign_in.sign_up import NewUser
-from czo_auth.core.mail import MailMessage
+from czo_auth.testing import Mailbox
 from tests.contract.api import Api, new_client
 from tests.contract.people import PASSWORD, Account, People, Session
+from tests.support.clock import Clock
+from tests.support.settings import settings
 
-KEY = base64.b64encode(hashlib.sha256(b"the contract tests").digest()).decode()
-HERE = "http://auth.test"
 THEN = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
 """When the prepared people signed up: long ago, so that the real clock and the tests' own both go on from there."""
 
@@ -40,40 +37,6 @@ _numbers = count(os.getpid() * 1000)
 
 PREPARED_CUSTOMERS = 3
 PREPARED_ADMINS = 1
-
-
-class Clock:
-    """A clock that moves when it is told to."""
-
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **by: float) -> None:
-        self.now += timedelta(**by)
-
-
-class Mailbox:
-    """Takes the mails of a deployment, and keeps them."""
-
-    def __init__(self) -> None:
-        self.messages: list[MailMessage] = []
-
-    async def send(self, message: MailMessage) -> None:
-        self.messages.append(message)
-
-    async def token(self, to: str, kind: str, *, after: int = 0) -> str:
-        """Wait for the newest mail of *kind* to *to*, of more than *after*; gives its token."""
-        async with asyncio.timeout(10):
-            while len(found := self.tokens(to, kind)) <= after:  # noqa: ASYNC110 - it comes from the background
-                await asyncio.sleep(0.005)
-        return found[-1]
-
-    def tokens(self, to: str, kind: str) -> list[str]:
-        found = [message for message in self.messages if (message.to, message.kind) == (to, kind)]
-        return [str(message.token) for message in found]
 
 
 @dataclass
@@ -89,19 +52,6 @@ class Prepared:
         for account in [*seen.customers, *seen.admins]:
             account.phone = type(account.has)(account.has.secret, people.clock, drift=people.drift)
         return seen
-
-
-def settings(database_url: str, **more: Any) -> Settings:
-    """Make settings as a test deployment has them: no coarse limits, and its own host name."""
-    chosen: dict[str, Any] = {
-        "encryption_key": KEY,
-        "database_url": database_url,
-        "rate_limit_enabled": False,
-        "base_url": HERE,
-        "trusted_origins": "https://app.example,https://*.shop.example",
-        **more,
-    }
-    return Settings(**chosen)
 
 
 async def create_admin(auth: Auth, email: str, *, now: datetime) -> str:

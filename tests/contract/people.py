@@ -11,6 +11,7 @@ from typing import Any
 
 import pyotp
 
+from czo_auth.testing import AuthenticatorApp
 from tests.contract.api import CHALLENGE_COOKIE, SESSION_COOKIE, Answer, Api
 from tests.contract.checks import accepted
 
@@ -20,9 +21,9 @@ _numbers = count(os.getpid() * 1000)
 """Distinct in each process: the prepared people may be those of another one."""
 
 
-class Phone:
+class Phone(AuthenticatorApp):
     """
-    An authenticator app, by pyotp's arithmetic. It never shows a step twice, as the server never takes one twice.
+    The authenticator app of `czo_auth.testing`, with pyotp's arithmetic instead of the product's, and a slow clock.
 
     Args:
         drift: Steps that the server accepts on either side. The phone goes slow by most of them, so that there are
@@ -30,37 +31,37 @@ class Phone:
     """
 
     def __init__(self, secret: str, clock: Callable[[], datetime], *, drift: int = 1) -> None:
-        self.secret = secret
+        super().__init__(secret, clock)
         self._totp = pyotp.TOTP(secret)
-        self._clock = clock
         self._drift = drift
         self._last = 0
 
-    def code(self) -> str:
-        """Give the earliest code that is still good and was not shown yet."""
-        now = self._step()
+    @property
+    def next_step(self) -> int:
+        """The earliest step whose code is still accepted and was not returned yet."""
         # The oldest step may go out of the window while the request is on its way; the one after it may not.
-        self._last = max(self._last + 1, now - max(0, self._drift - 2))
-        assert self._last <= now + self._drift, "the phone has no fresh code: let time pass"
-        return self._totp.generate_otp(self._last)
+        return max(self._last + 1, self.step - max(0, self._drift - 2))
+
+    def code(self) -> str:
+        """Return the code of `next_step`, which the server accepts now."""
+        assert self.next_step <= self.step + self._drift, "the phone has no fresh code: let time pass"
+        return super().code()
+
+    def code_of(self, step: int) -> str:
+        return self._totp.generate_otp(step)
 
     def left(self) -> int:
         """Count the codes that could be shown now, one after the other."""
-        now = self._step()
-        return now + self._drift - max(self._last, now - max(0, self._drift - 2) - 1)
+        return self.step + self._drift + 1 - self.next_step
 
     def at(self, steps: int) -> str:
-        """Give the code that lies *steps* from now, whether it was shown or not."""
-        return self._totp.generate_otp(self._step() + steps)
+        """Return the code that lies *steps* from now, whether it was shown or not."""
+        return self.code_of(self.step + steps)
 
     def wrong(self) -> str:
-        """Give a code that is wrong now and in every step near."""
-        now = self._step()
-        right = {self._totp.generate_otp(now + steps) for steps in range(-15, 16)}
+        """Return a code that is wrong now and in every step near."""
+        right = {self.at(steps) for steps in range(-15, 16)}
         return next(text for text in (f"{number:06d}" for number in count()) if text not in right)
-
-    def _step(self) -> int:
-        return int(self._clock().timestamp()) // 30
 
 
 @dataclass

@@ -14,8 +14,9 @@ from joserfc.jwk import ECKey, KeySet, OctKey
 from czo_auth.core.context import system_context
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
-from tests.contract.deployments import HERE, Deployment, Timed
+from tests.contract.deployments import Deployment, Timed
 from tests.contract.people import Session
+from tests.support.settings import HERE
 
 
 def part_of(token: str, number: int) -> dict[str, Any]:

@@ -31,9 +31,10 @@ from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
 from tests.contract.database import sql
 from tests.contract.databases import PostgresDatabases
-from tests.contract.deployments import KEY, Deployment, Timed
+from tests.contract.deployments import Deployment, Timed
 from tests.contract.people import Account, People, Session
 from tests.support.server import RunningServer
+from tests.support.settings import KEY
 
 CACHE_SECONDS = 1.0
 

@@ -15,8 +15,9 @@ from tests.contract.acting import create_key, listed_keys
 from tests.contract.api import Answer, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
-from tests.contract.deployments import HERE, Timed
+from tests.contract.deployments import Timed
 from tests.contract.people import Session
+from tests.support.settings import HERE
 
 PROXY = "127.0.0.1"
 """Where requests within the test's process come from."""

@@ -17,9 +17,10 @@ from tests.contract.acting import create_key, listed_keys
 from tests.contract.api import Answer, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
-from tests.contract.deployments import HERE, Timed
+from tests.contract.deployments import Timed
 from tests.contract.people import PASSWORD, Session
 from tests.contract.test_api_keys_limits import OFFICE, PROXY, STREET, host, via
+from tests.support.settings import HERE
 
 DAY_SECONDS = 86_400
 Limits = dict[str, dict[str, int]]

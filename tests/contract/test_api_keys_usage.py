@@ -19,10 +19,11 @@ from tests.contract.acting import UNKNOWN, create_key, found, graphql, listed_ke
 from tests.contract.api import Answer, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
-from tests.contract.deployments import HERE, Timed
+from tests.contract.deployments import Timed
 from tests.contract.organizations import acme_of
 from tests.contract.people import Session
 from tests.contract.test_api_keys_limits import OFFICE, PROXY, STREET, host, via
+from tests.support.settings import HERE
 
 TODAY = "2025-03-06"
 """When the clock of `timed` begins."""

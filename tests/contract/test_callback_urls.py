@@ -9,8 +9,9 @@ import pytest
 
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
-from tests.contract.deployments import HERE, Timed
+from tests.contract.deployments import Timed
 from tests.contract.people import PASSWORD
+from tests.support.settings import HERE
 
 RESET, VERIFY = "/request-password-reset", "/send-verification-email"
 SIGN_UP, SIGN_IN = "/sign-up/email", "/sign-in/email"

@@ -23,9 +23,9 @@ from tests.contract.checks import MOMENT, UUID7, accepted
 from tests.contract.conftest import Live
 from tests.contract.database import everything
 from tests.contract.databases import SqliteDatabases
-from tests.contract.deployments import settings
 from tests.contract.outbox import TYPES, Outbox
 from tests.contract.people import People, Session
+from tests.support.settings import settings
 
 
 # --- delivery --------------------------------------------------------------------------------------------------------

@@ -18,9 +18,10 @@ from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.database import is_sqlite, sql
 from tests.contract.databases import Databases
-from tests.contract.deployments import Timed, settings
+from tests.contract.deployments import Timed
 from tests.contract.outbox import TYPES, Outbox, audit_of
 from tests.contract.people import PASSWORD, Session
+from tests.support.settings import settings
 
 
 @pytest.fixture

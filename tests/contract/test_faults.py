@@ -22,10 +22,11 @@ from tests.contract.checks import accepted, refused
 from tests.contract.conftest import DRIFT
 from tests.contract.database import is_sqlite, sql, sqlite_file
 from tests.contract.databases import Databases, SqliteDatabases
-from tests.contract.deployments import KEY, Prepared, Timed, prepare
+from tests.contract.deployments import Prepared, Timed, prepare
 from tests.contract.people import Account, People, Session
 from tests.support.postgres import PostgresServer
 from tests.support.server import RunningServer
+from tests.support.settings import KEY
 
 pytestmark = pytest.mark.each_database
 

@@ -10,7 +10,7 @@ from tests.contract.api import new_client
 from tests.contract.conftest import Live
 from tests.contract.database import sql
 from tests.contract.databases import Databases
-from tests.contract.deployments import KEY
+from tests.support.settings import KEY
 
 ENV = {"AUTH_ENCRYPTION_KEY": KEY, "CZO_AUTH_RATE_LIMIT_ENABLED": "false"}
 READY = {"database": True, "migrations": True, "encryptionKey": True}

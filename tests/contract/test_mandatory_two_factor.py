@@ -17,7 +17,7 @@ from czo_auth.core.context import system_context
 from tests.contract.api import Answer, Api, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
-from tests.contract.deployments import HERE, Deployment, Timed
+from tests.contract.deployments import Deployment, Timed
 from tests.contract.people import CARRIERS, Account, Session
 from tests.contract.routes import (
     ENROLLING,
@@ -27,6 +27,7 @@ from tests.contract.routes import (
     every_route,
 )
 from tests.contract.routes import Route as Listed
+from tests.support.settings import HERE
 
 SETUP = "TWO_FACTOR_SETUP_REQUIRED"
 Caller = Callable[[Listed], Awaitable[Answer]]

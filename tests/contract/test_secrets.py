@@ -14,8 +14,9 @@ from tests.contract.api import Answer, Api
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
 from tests.contract.database import everything, is_sqlite, sqlite_file
-from tests.contract.deployments import KEY, Deployment, Timed
+from tests.contract.deployments import Deployment, Timed
 from tests.contract.people import Account, Session
+from tests.support.settings import KEY
 
 
 class Secrets:

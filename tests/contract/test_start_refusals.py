@@ -17,8 +17,8 @@ from tests.contract.api import Api, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.database import sql
 from tests.contract.databases import Databases
-from tests.contract.deployments import KEY, settings
 from tests.contract.people import People
+from tests.support.settings import KEY, settings
 
 OTHER_KEY = base64.b64encode(bytes(range(1, 33))).decode()
 MALFORMED = (

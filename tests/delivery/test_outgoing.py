@@ -28,7 +28,7 @@ def message(number: int = 0) -> MailMessage:
     )
 
 
-class Postbox:
+class MailServer:
     """Takes mail; first raises what it was told to, and waits while it is shut."""
 
     def __init__(self, *faults: Exception) -> None:
@@ -51,47 +51,47 @@ def policy(capacity: int = 1000, first_pause: float = 0.01) -> OutgoingPolicy:
 
 
 async def test_sender_does_not_wait_for_the_mail_server() -> None:
-    postbox = Postbox()
-    postbox.open.clear()
-    outgoing = Outgoing(postbox, policy=policy())
+    mail_server = MailServer()
+    mail_server.open.clear()
+    outgoing = Outgoing(mail_server, policy=policy())
     # The mail server takes nothing before it is opened: who waited for it would wait for ever.
     async with asyncio.timeout(60):
         for number in range(10):
             await outgoing.send(message(number))
-    assert postbox.taken == []
-    postbox.open.set()
+    assert mail_server.taken == []
+    mail_server.open.set()
     await outgoing.drain(within=SOON)
-    assert sorted(postbox.taken) == sorted(f"ada{number}@example.com" for number in range(10))
+    assert sorted(mail_server.taken) == sorted(f"ada{number}@example.com" for number in range(10))
 
 
 async def test_message_is_sent_again_after_an_outage() -> None:
-    postbox = Postbox(MailUnavailable(), ConnectionError())
-    outgoing = Outgoing(postbox, policy=policy())
+    mail_server = MailServer(MailUnavailable(), ConnectionError())
+    outgoing = Outgoing(mail_server, policy=policy())
     await outgoing.send(message())
-    await until(lambda: postbox.taken)
-    assert postbox.tries == 3
+    await until(lambda: mail_server.taken)
+    assert mail_server.tries == 3
 
 
 @pytest.mark.parametrize("fault", [MailUnavailable(retry_after=None), MailNotConfigured()])
 async def test_message_that_is_refused_for_good_is_not_sent_again(fault: Exception) -> None:
-    postbox = Postbox(fault)
-    outgoing = Outgoing(postbox, policy=policy())
+    mail_server = MailServer(fault)
+    outgoing = Outgoing(mail_server, policy=policy())
     await outgoing.send(message())
     await outgoing.drain(within=SOON)
-    assert postbox.tries == 1
+    assert mail_server.tries == 1
 
 
 async def test_full_queue_drops_without_refusing_and_without_naming_anybody(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    postbox = Postbox()
-    postbox.open.clear()
-    outgoing = Outgoing(postbox, policy=policy(capacity=3))
+    mail_server = MailServer()
+    mail_server.open.clear()
+    outgoing = Outgoing(mail_server, policy=policy(capacity=3))
     for number in range(10):
         await outgoing.send(message(number))
-    postbox.open.set()
+    mail_server.open.set()
     await outgoing.drain(within=SOON)
-    assert len(postbox.taken) == 3
+    assert len(mail_server.taken) == 3
     assert caplog.text.count("was dropped") == 7
     assert "ada" not in caplog.text
 
@@ -101,7 +101,7 @@ async def test_token_stays_out_of_the_log_whatever_the_mail_server_says(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     outgoing = Outgoing(
-        Postbox(*(RuntimeError(f"refused: {message().text}") for _ in range(3))), policy=policy()
+        MailServer(*(RuntimeError(f"refused: {message().text}") for _ in range(3))), policy=policy()
     )
     await outgoing.send(message())
     await outgoing.drain(within=SOON)
@@ -110,18 +110,18 @@ async def test_token_stays_out_of_the_log_whatever_the_mail_server_says(
 
 
 async def test_drain_cuts_pauses_short() -> None:
-    postbox = Postbox(MailUnavailable())
-    outgoing = Outgoing(postbox, policy=policy(first_pause=60))
+    mail_server = MailServer(MailUnavailable())
+    outgoing = Outgoing(mail_server, policy=policy(first_pause=60))
     await outgoing.send(message())
-    await until(lambda: postbox.tries)
+    await until(lambda: mail_server.tries)
     await outgoing.drain(within=SOON)
-    assert postbox.taken == ["ada0@example.com"]
+    assert mail_server.taken == ["ada0@example.com"]
 
 
 async def test_drain_gives_up_in_time_and_says_how_many_are_left(caplog: pytest.LogCaptureFixture) -> None:
-    postbox = Postbox()
-    postbox.open.clear()
-    outgoing = Outgoing(postbox, policy=policy())
+    mail_server = MailServer()
+    mail_server.open.clear()
+    outgoing = Outgoing(mail_server, policy=policy())
     for number in range(5):
         await outgoing.send(message(number))
     began = time.monotonic()
@@ -169,21 +169,21 @@ async def test_what_no_server_takes_now_is_kept_and_what_one_refuses_is_not() ->
     down = [MailUnavailable() for _ in range(3)]
     refusal = MailUnavailable()
     refusal.retry_after = None
-    postbox, store = Postbox(*down, refusal), MailStore()
-    outgoing = Outgoing(postbox, keep=store.keep, policy=policy())
+    mail_server, store = MailServer(*down, refusal), MailStore()
+    outgoing = Outgoing(mail_server, keep=store.keep, policy=policy())
     await outgoing.send(message(0))
     await until(lambda: bool(store.kept))
     await outgoing.send(message(1))
-    await until(lambda: postbox.tries == 4)
+    await until(lambda: mail_server.tries == 4)
     await outgoing.drain(within=SOON)
     assert store.kept == ["ada0@example.com"]
-    assert postbox.taken == []
+    assert mail_server.taken == []
 
 
 async def test_what_is_left_at_the_end_and_what_has_no_room_is_kept(caplog: pytest.LogCaptureFixture) -> None:
-    postbox, store = Postbox(), MailStore()
-    postbox.open.clear()
-    outgoing = Outgoing(postbox, keep=store.keep, policy=policy(capacity=3))
+    mail_server, store = MailServer(), MailStore()
+    mail_server.open.clear()
+    outgoing = Outgoing(mail_server, keep=store.keep, policy=policy(capacity=3))
     for number in range(6):
         await outgoing.send(message(number))
         await asyncio.sleep(0)
@@ -197,8 +197,8 @@ async def test_what_is_left_at_the_end_and_what_has_no_room_is_kept(caplog: pyte
 async def test_what_nobody_can_keep_is_identified_by_its_kind(
     store: MailStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    postbox = Postbox(*[MailUnavailable() for _ in range(3)])
-    outgoing = Outgoing(postbox, keep=store.keep, policy=policy())
+    mail_server = MailServer(*[MailUnavailable() for _ in range(3)])
+    outgoing = Outgoing(mail_server, keep=store.keep, policy=policy())
     await outgoing.send(message())
     await outgoing.drain(within=SOON)
     assert "mail of kind verification could not be sent" in caplog.text

@@ -20,9 +20,10 @@ from tests.contract.api import Api
 from tests.contract.checks import accepted, refused
 from tests.contract.database import sql
 from tests.contract.databases import Databases
-from tests.contract.deployments import KEY, Prepared
+from tests.contract.deployments import Prepared
 from tests.contract.people import Account, People
 from tests.support.server import RunningServer
+from tests.support.settings import KEY
 
 HOUR = timedelta(hours=1)
 

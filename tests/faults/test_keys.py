@@ -13,10 +13,10 @@ from tests.contract.api import Api
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import DRIFT
 from tests.contract.databases import Databases
-from tests.contract.deployments import KEY
 from tests.contract.people import People
 from tests.contract.test_faults import ENV, spoil, stored_secret
 from tests.support.server import RunningServer
+from tests.support.settings import KEY
 
 OTHER = base64.b64encode(bytes(range(32))).decode()
 

@@ -11,8 +11,8 @@ from tests.conftest import StartServer
 from tests.contract.acting import eventually
 from tests.contract.api import Api, new_client
 from tests.contract.database import everything, sql
-from tests.contract.deployments import KEY, settings
 from tests.contract.people import PASSWORD
+from tests.support.settings import KEY, settings
 
 ENV = {"AUTH_ENCRYPTION_KEY": KEY, "CZO_AUTH_RATE_LIMIT_ENABLED": "false"}
 DELAYS = (0.0, 0.01, 0.03, 0.1)

@@ -25,11 +25,12 @@ from tests.contract.api import Api
 from tests.contract.conftest import DRIFT
 from tests.contract.database import is_sqlite, sql
 from tests.contract.databases import Databases
-from tests.contract.deployments import KEY, Prepared
+from tests.contract.deployments import Prepared
 from tests.contract.people import People
 from tests.faults.books import faults_of
 from tests.faults.users import Users
 from tests.support.server import RunningServer
+from tests.support.settings import KEY
 
 pytestmark = pytest.mark.each_database
 

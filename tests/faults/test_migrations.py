@@ -18,9 +18,9 @@ import pytest
 
 from czo_auth.storage import migrations
 from tests.contract.database import is_sqlite, sql
-from tests.contract.deployments import KEY
 from tests.migrations.databases import execute, fetch_rows, table_names
 from tests.support.server import INHERITED, RunningServer
+from tests.support.settings import KEY
 
 pytestmark = pytest.mark.deep
 

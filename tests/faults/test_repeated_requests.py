@@ -12,8 +12,8 @@ from tests.conftest import StartServer
 from tests.contract.acting import eventually
 from tests.contract.api import Answer, Api, new_client
 from tests.contract.database import sql
-from tests.contract.deployments import KEY
 from tests.contract.people import People, Session
+from tests.support.settings import KEY
 
 ENV = {"AUTH_ENCRYPTION_KEY": KEY, "CZO_AUTH_RATE_LIMIT_ENABLED": "false"}
 DELAYS = (0.0, 0.01, 0.02, 0.05, 0.1)

@@ -19,9 +19,9 @@ from tests.contract.api import Api
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import DRIFT
 from tests.contract.databases import SqliteDatabases
-from tests.contract.deployments import KEY
 from tests.contract.people import People
 from tests.support.server import RunningServer
+from tests.support.settings import KEY
 from tests.support.valkey import ValkeyServer
 
 MAILS = 10

@@ -11,8 +11,9 @@ from uuid import uuid4
 from czo_auth import Auth
 from tests.contract.acting import create_key, found
 from tests.contract.api import Api, new_client
-from tests.contract.deployments import create_admin, settings
+from tests.contract.deployments import create_admin
 from tests.contract.people import Account, People
+from tests.support.settings import settings
 
 DRIFT = 10
 """Steps that the explored server accepts."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.contract.deployments import KEY
 from tests.fuzz.callers import DRIFT, Callers
 from tests.support.server import RunningServer
+from tests.support.settings import KEY
 
 
 class Explored:

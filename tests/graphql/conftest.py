@@ -6,25 +6,25 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.graphql.deployment import Deployment, open_house
+from tests.graphql.deployment import Deployment, open_deployment
 
 
 @pytest.fixture
 async def deployment(migrated_sqlite_url: str) -> AsyncIterator[Deployment]:
     """A deployment in development, on SQLite."""
-    async with open_house(migrated_sqlite_url) as deployment:
+    async with open_deployment(migrated_sqlite_url) as deployment:
         yield deployment
 
 
 @pytest.fixture
-async def closed_house(migrated_sqlite_url: str) -> AsyncIterator[Deployment]:
+async def production_deployment(migrated_sqlite_url: str) -> AsyncIterator[Deployment]:
     """A deployment in production, on SQLite."""
-    async with open_house(migrated_sqlite_url, environment="production") as deployment:
+    async with open_deployment(migrated_sqlite_url, environment="production") as deployment:
         yield deployment
 
 
 @pytest.fixture
-async def any_house(migrated_url: str) -> AsyncIterator[Deployment]:
+async def each_deployment(migrated_url: str) -> AsyncIterator[Deployment]:
     """A deployment in development, once on each kind of database."""
-    async with open_house(migrated_url) as deployment:
+    async with open_deployment(migrated_url) as deployment:
         yield deployment

@@ -5,30 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import httpx
-from pydantic import SecretStr
 
-from czo_auth import Auth, Settings
-from czo_auth.core.context import Context
+from czo_auth import Auth
 from czo_auth.core.flows.api_keys.new_key import NewApiKey
 from czo_auth.core.flows.organizations.changes import NewOrganization
-from czo_auth.core.flows.sessions.issue import issue_session
-from czo_auth.core.ids import new_id
 from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.principal import Principal
-from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
-from czo_auth.crypto.sealing import new_key_text
-
-URL = "http://auth.test"
-
-
-def from_here(now: datetime) -> Context:
-    """Return the context of an act at *now*."""
-    return Context(now=now, ip="192.0.2.7", user_agent="test", request_id="test")
+from tests.support.settings import HERE, settings
+from tests.support.users import a_user, from_here, put_session, put_user
 
 
 @dataclass(frozen=True)
@@ -62,42 +50,13 @@ class Deployment:
         return body["data"]
 
     async def person(self, name: str) -> Person:
-        """Settle a user, `<name>@example.com`, and sign them in."""
-        now = self.auth.now()
-        user = User(
-            id=new_id(now),
-            email=f"{name}@example.com",
-            name=name,
-            image=None,
-            email_verified=False,
-            password_hash=None,
-            actor_types=frozenset({"customer"}),
-            credential_version=1,
-            has_factor=False,
-            banned_at=None,
-            created_at=now,
-            updated_at=now,
-        )
-        assert await self.transactions.run(lambda tx: tx.users.add(user))
-        return await self.sign_in(user)
+        """Add a user, `<name>@example.com`, and sign them in."""
+        return await self.sign_in(await put_user(self.auth, a_user(name, now=self.auth.now())))
 
     async def sign_in(self, user: User) -> Person:
         """Give *user* a new session."""
         now = self.auth.now()
-
-        def issue(tx: Transaction) -> str:
-            return issue_session(
-                tx.acting_as(from_here(now)),
-                user,
-                actor_type="customer",
-                amr=("pwd",),
-                auth_time=now,
-                factor_proved_at=None,
-                remembered=True,
-                policy=self.auth.services.policies.sessions,
-            ).session_token
-
-        token = await self.transactions.run(issue)
+        token = (await put_session(self.auth, user, now=now)).session_token
         principal = await self.auth.authenticate.session_token(token, now=now)
         return Person(id=user.id, token=token, principal=principal)
 
@@ -130,17 +89,9 @@ class Deployment:
 
 
 @asynccontextmanager
-async def open_house(database_url: str, **settings: Any) -> AsyncIterator[Deployment]:
+async def open_deployment(database_url: str, **more: Any) -> AsyncIterator[Deployment]:
     """Open a deployment on *database_url*."""
-    auth = Auth(
-        Settings(
-            encryption_key=SecretStr(new_key_text()),
-            database_url=database_url,
-            base_url=URL,
-            rate_limit_enabled=False,
-            **settings,
-        )
-    )
+    auth = Auth(settings(database_url, **more))
     await auth.start()
     try:
         async with _client(auth.graphql) as graphql, _client(auth.app) as rest:
@@ -150,4 +101,4 @@ async def open_house(database_url: str, **settings: Any) -> AsyncIterator[Deploy
 
 
 def _client(app: Any) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=URL)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=HERE)

@@ -17,7 +17,8 @@ from czo_auth.core.errors import InvalidToken, StorageUnavailable
 from czo_auth.core.limits import MAX_GRAPHQL_BYTES as MAX_BYTES
 from czo_auth.crypto.sealing import new_key_text
 from czo_auth.graphql.schema import SCHEMA
-from tests.graphql.deployment import URL, Deployment
+from tests.graphql.deployment import Deployment
+from tests.support.settings import HERE
 
 SECRET = "hunter2-5f1c"
 ARGUMENTS = {
@@ -136,8 +137,8 @@ async def test_a_wrong_credential_is_refused(deployment: Deployment, token: str,
         ({}, "MISSING_OR_NULL_ORIGIN"),
         ({"origin": "null"}, "MISSING_OR_NULL_ORIGIN"),
         ({"origin": "https://evil.example"}, "INVALID_ORIGIN"),
-        ({"origin": URL}, None),
-        ({"referer": f"{URL}/page"}, None),
+        ({"origin": HERE}, None),
+        ({"referer": f"{HERE}/page"}, None),
     ],
 )
 async def test_a_cookie_counts_only_from_a_trusted_page(
@@ -171,7 +172,7 @@ async def test_every_path_below_the_mount_is_answered(deployment: Deployment, pa
     headers = {"authorization": f"Bearer {ada.token}"}
     inside = await deployment.graphql.post(path, json={"query": "{me{id}}"}, headers=headers)
     host = Starlette(routes=[Mount("/host", app=deployment.auth.graphql)])
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(host), base_url=URL) as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(host), base_url=HERE) as client:
         mounted = await client.post(f"/host{path}", json={"query": "{me{id}}"}, headers=headers)
     assert inside.json() == mounted.json() == {"data": {"me": {"id": ada.id}}}
 
@@ -303,19 +304,19 @@ async def test_the_named_operation_is_carried_out(deployment: Deployment) -> Non
     }
 
 
-async def test_in_production_the_schema_is_not_reported(closed_house: Deployment) -> None:
-    ada = await closed_house.person("ada")
+async def test_in_production_the_schema_is_not_reported(production_deployment: Deployment) -> None:
+    ada = await production_deployment.person("ada")
     for document in (
         "{__schema{queryType{name}}}",
         '{__type(name:"User"){name}}',
         "{_service{sdl}}",
         "{mee{id}}",
     ):
-        answer = await closed_house.ask(document, ada.token)
+        answer = await production_deployment.ask(document, ada.token)
         assert answer.status_code == 400
         assert "Did you mean" not in answer.text
         assert "type User" not in answer.text
-    assert await closed_house.data("{me{__typename}}", ada.token) == {"me": {"__typename": "User"}}
+    assert await production_deployment.data("{me{__typename}}", ada.token) == {"me": {"__typename": "User"}}
 
 
 async def test_answers_are_not_stored(deployment: Deployment) -> None:

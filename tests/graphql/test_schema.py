@@ -94,10 +94,10 @@ async def test_federation_is_reported_the_keys(deployment: Deployment) -> None:
 
 
 # --- what a session sees ---------------------------------------------------------------------------------------------
-async def test_me_is_the_caller(any_house: Deployment) -> None:
-    ada, _ = await any_house.person("ada"), await any_house.person("bob")
+async def test_me_is_the_caller(each_deployment: Deployment) -> None:
+    ada, _ = await each_deployment.person("ada"), await each_deployment.person("bob")
     me = (
-        await any_house.data(
+        await each_deployment.data(
             "{me{id email name emailVerified image twoFactorEnabled actorTypes createdAt updatedAt}}",
             ada.token,
         )
@@ -127,15 +127,15 @@ async def test_me_is_what_rest_says(deployment: Deployment) -> None:
     assert me == answer.json()["user"]
 
 
-async def test_my_sessions_are_mine_and_one_is_the_current(any_house: Deployment) -> None:
-    ada, bob = await any_house.person("ada"), await any_house.person("bob")
-    user = await any_house.transactions.read(lambda tx: tx.users.find(ada.id))
+async def test_my_sessions_are_mine_and_one_is_the_current(each_deployment: Deployment) -> None:
+    ada, bob = await each_deployment.person("ada"), await each_deployment.person("bob")
+    user = await each_deployment.transactions.read(lambda tx: tx.users.find(ada.id))
     assert user is not None
-    other = await any_house.sign_in(user)
+    other = await each_deployment.sign_in(user)
     document = (
         "{mySessions{id actorType organizationId aal amr createdAt expiresAt current ipAddress userAgent}}"
     )
-    found = (await any_house.data(document, ada.token))["mySessions"]
+    found = (await each_deployment.data(document, ada.token))["mySessions"]
     assert {session["id"]: session["current"] for session in found} == {
         ada.principal.session_id: True,
         other.principal.session_id: False,
@@ -156,13 +156,13 @@ async def test_my_sessions_are_mine_and_one_is_the_current(any_house: Deployment
     }
 
 
-async def test_my_api_keys_come_without_the_key(any_house: Deployment) -> None:
-    ada, bob = await any_house.person("ada"), await any_house.person("bob")
-    organization = await any_house.organization(ada)
-    own, scoped = await any_house.api_key(ada), await any_house.api_key(ada, organization)
-    await any_house.api_key(bob)
+async def test_my_api_keys_come_without_the_key(each_deployment: Deployment) -> None:
+    ada, bob = await each_deployment.person("ada"), await each_deployment.person("bob")
+    organization = await each_deployment.organization(ada)
+    own, scoped = await each_deployment.api_key(ada), await each_deployment.api_key(ada, organization)
+    await each_deployment.api_key(bob)
     fields = "{id name prefix organizationId scopes enabled expiresAt lastUsedAt createdAt}"
-    answer = await any_house.ask("{myApiKeys" + fields + "}", ada.token)
+    answer = await each_deployment.ask("{myApiKeys" + fields + "}", ada.token)
     found = answer.json()["data"]["myApiKeys"]
     assert own not in answer.text
     assert {key["prefix"] for key in found} == {own[:8], scoped[:8]}
@@ -201,11 +201,11 @@ async def test_my_api_keys_can_be_narrowed_to_an_organization(deployment: Deploy
     }
 
 
-async def test_my_organizations_are_those_that_the_caller_is_in(any_house: Deployment) -> None:
-    ada, bob = await any_house.person("ada"), await any_house.person("bob")
-    acme = await any_house.organization(ada, "Acme")
-    await any_house.organization(bob, "Bobs")
-    [found] = (await any_house.data("{myOrganizations{id name slug role createdAt}}", ada.token))[
+async def test_my_organizations_are_those_that_the_caller_is_in(each_deployment: Deployment) -> None:
+    ada, bob = await each_deployment.person("ada"), await each_deployment.person("bob")
+    acme = await each_deployment.organization(ada, "Acme")
+    await each_deployment.organization(bob, "Bobs")
+    [found] = (await each_deployment.data("{myOrganizations{id name slug role createdAt}}", ada.token))[
         "myOrganizations"
     ]
     assert MOMENT.fullmatch(found.pop("createdAt"))
@@ -213,22 +213,25 @@ async def test_my_organizations_are_those_that_the_caller_is_in(any_house: Deplo
 
 
 async def test_an_organization_that_is_not_mine_is_null_as_one_that_does_not_exist(
-    any_house: Deployment,
+    each_deployment: Deployment,
 ) -> None:
-    ada, bob = await any_house.person("ada"), await any_house.person("bob")
-    acme, bobs = await any_house.organization(ada, "Acme"), await any_house.organization(bob, "Bobs")
+    ada, bob = await each_deployment.person("ada"), await each_deployment.person("bob")
+    acme, bobs = (
+        await each_deployment.organization(ada, "Acme"),
+        await each_deployment.organization(bob, "Bobs"),
+    )
     document = "query($id:ID!){organization(id:$id){id role}}"
-    own = await any_house.data(document, ada.token, variables={"id": acme.id})
+    own = await each_deployment.data(document, ada.token, variables={"id": acme.id})
     assert own == {"organization": {"id": acme.id, "role": "owner"}}
     for id in (bobs.id, NOBODY, "x", "", "\u2028"):
-        assert await any_house.data(document, ada.token, variables={"id": id}) == {"organization": None}
+        assert await each_deployment.data(document, ada.token, variables={"id": id}) == {"organization": None}
 
 
 # --- what an API key sees --------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("field", ["mySessions", "myApiKeys"])
-async def test_an_api_key_never_sees_sessions_or_keys(any_house: Deployment, field: str) -> None:
-    ada = await any_house.person("ada")
-    answer = await any_house.ask(f"{{{field}{{id}}}}", await any_house.api_key(ada))
+async def test_an_api_key_never_sees_sessions_or_keys(each_deployment: Deployment, field: str) -> None:
+    ada = await each_deployment.person("ada")
+    answer = await each_deployment.ask(f"{{{field}{{id}}}}", await each_deployment.api_key(ada))
     assert answer.status_code == 200
     body = answer.json()
     assert body["data"] is None
@@ -237,21 +240,26 @@ async def test_an_api_key_never_sees_sessions_or_keys(any_house: Deployment, fie
     assert error["path"] == [field]
 
 
-async def test_an_api_key_sees_its_owner_and_their_organizations(any_house: Deployment) -> None:
-    ada = await any_house.person("ada")
-    acme = await any_house.organization(ada)
-    seen = await any_house.data("{me{id} myOrganizations{id}}", await any_house.api_key(ada))
+async def test_an_api_key_sees_its_owner_and_their_organizations(each_deployment: Deployment) -> None:
+    ada = await each_deployment.person("ada")
+    acme = await each_deployment.organization(ada)
+    seen = await each_deployment.data("{me{id} myOrganizations{id}}", await each_deployment.api_key(ada))
     assert seen == {"me": {"id": ada.id}, "myOrganizations": [{"id": acme.id}]}
 
 
-async def test_a_scoped_api_key_acts_in_its_organization_only(any_house: Deployment) -> None:
-    ada = await any_house.person("ada")
-    acme, other = await any_house.organization(ada, "Acme"), await any_house.organization(ada, "Other")
-    key = await any_house.api_key(ada, acme)
-    assert await any_house.data("{myOrganizations{id}}", key) == {"myOrganizations": [{"id": acme.id}]}
+async def test_a_scoped_api_key_acts_in_its_organization_only(each_deployment: Deployment) -> None:
+    ada = await each_deployment.person("ada")
+    acme, other = (
+        await each_deployment.organization(ada, "Acme"),
+        await each_deployment.organization(ada, "Other"),
+    )
+    key = await each_deployment.api_key(ada, acme)
+    assert await each_deployment.data("{myOrganizations{id}}", key) == {"myOrganizations": [{"id": acme.id}]}
     document = "query($id:ID!){organization(id:$id){id}}"
-    assert await any_house.data(document, key, variables={"id": acme.id}) == {"organization": {"id": acme.id}}
-    answer = await any_house.ask(document, key, variables={"id": other.id})
+    assert await each_deployment.data(document, key, variables={"id": acme.id}) == {
+        "organization": {"id": acme.id}
+    }
+    answer = await each_deployment.ask(document, key, variables={"id": other.id})
     assert answer.status_code == 200
     assert answer.json()["data"] == {"organization": None}
     [error] = answer.json()["errors"]
@@ -277,9 +285,12 @@ ENTITIES = """query($them: [_Any!]!) {
 }"""
 
 
-async def test_entities_are_the_callers_own_and_null_otherwise(any_house: Deployment) -> None:
-    ada, bob = await any_house.person("ada"), await any_house.person("bob")
-    acme, bobs = await any_house.organization(ada, "Acme"), await any_house.organization(bob, "Bobs")
+async def test_entities_are_the_callers_own_and_null_otherwise(each_deployment: Deployment) -> None:
+    ada, bob = await each_deployment.person("ada"), await each_deployment.person("bob")
+    acme, bobs = (
+        await each_deployment.organization(ada, "Acme"),
+        await each_deployment.organization(bob, "Bobs"),
+    )
     asked = [
         {"__typename": "User", "id": bob.id},
         {"__typename": "Organization", "id": acme.id},
@@ -289,7 +300,7 @@ async def test_entities_are_the_callers_own_and_null_otherwise(any_house: Deploy
         {"__typename": "Organization", "id": ada.id},
         {"__typename": "User", "id": acme.id},
     ]
-    found = await any_house.data(ENTITIES, ada.token, variables={"them": asked})
+    found = await each_deployment.data(ENTITIES, ada.token, variables={"them": asked})
     assert found["_entities"] == [
         None,
         {"__typename": "Organization", "id": acme.id, "role": "owner"},

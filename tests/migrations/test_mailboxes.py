@@ -8,8 +8,8 @@ from czo_auth.core.flows.administration.users import Administration
 from czo_auth.runtime import Runtime
 from czo_auth.storage import migrate
 from czo_auth.storage.migrate import upgrade
-from tests.contract.deployments import settings
 from tests.migrations.databases import execute, fetch_rows
+from tests.support.settings import settings
 
 FOLDED = {
     "gross@example.de": "gross@example.de",

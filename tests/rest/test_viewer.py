@@ -13,7 +13,8 @@ from czo_auth import AuthMiddleware
 from czo_auth.server import Server
 from tests.contract.api import new_client
 from tests.contract.conftest import Deploy, deploy_sqlite
-from tests.contract.deployments import HERE, Timed
+from tests.contract.deployments import Timed
+from tests.support.settings import HERE
 
 __all__ = ["deploy_sqlite"]
 _LOADED = re.compile(r'(?:src|href)="([^"]+)"')

@@ -15,8 +15,8 @@ from czo_auth.storage import open_storage
 from czo_auth.storage.migrate import upgrade
 from czo_auth.storage.postgresql_address import WrongAddress, is_postgres, read_address
 from czo_auth.storage.postgresql_server import PostgresServer as PostgresAddress
-from tests.contract.deployments import settings
 from tests.support.postgres import PostgresServer
+from tests.support.settings import settings
 
 # What `PQconndefaults` of libpq 18 lists, with a value that libpq takes.
 LIBPQ = {

@@ -14,7 +14,8 @@ import pytest
 from czo_auth.server import Server
 from tests.contract.api import SESSION_COOKIE, new_client
 from tests.contract.databases import SqliteDatabases
-from tests.contract.deployments import HERE, Timed, timed_deployment
+from tests.contract.deployments import Timed, timed_deployment
+from tests.support.settings import HERE
 
 
 @dataclass

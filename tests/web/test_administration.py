@@ -12,7 +12,8 @@ import httpx
 from czo_auth.server import Server
 from czo_auth.web.pages.audit import PAGE, _cell
 from tests.contract.api import DEVICE_COOKIE, SESSION_COOKIE, new_client
-from tests.contract.deployments import HERE, timed_deployment
+from tests.contract.deployments import timed_deployment
+from tests.support.settings import HERE
 from tests.web.conftest import Pages
 
 

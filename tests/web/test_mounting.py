@@ -14,7 +14,7 @@ from starlette.routing import Mount, Route
 from czo_auth import Auth, AuthMiddleware
 from czo_auth.server import Server
 from tests.contract.api import SESSION_COOKIE, new_client
-from tests.contract.deployments import HERE, settings
+from tests.support.settings import HERE, settings
 from tests.web.conftest import Pages
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from czo_auth.server import Server
 from tests.contract.api import new_client
-from tests.contract.deployments import HERE, timed_deployment
+from tests.contract.deployments import timed_deployment
+from tests.support.settings import HERE
 from tests.web.conftest import Pages
 
 

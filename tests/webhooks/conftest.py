@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.webhooks.dispatching import WebhookSetup, ground_on
+from tests.webhooks.dispatching import WebhookSetup, open_setup
 
 
 @pytest.fixture
-async def ground(migrated_url: str) -> AsyncIterator[WebhookSetup]:
-    async with ground_on(migrated_url) as ground:
-        yield ground
+async def setup(migrated_url: str) -> AsyncIterator[WebhookSetup]:
+    async with open_setup(migrated_url) as setup:
+        yield setup

@@ -15,7 +15,7 @@ from datetime import timedelta
 
 from czo_auth.core.webhooks.destination import Destination
 from czo_auth.delivery.webhooks import HttpWebhookSender
-from tests.webhooks.dispatching import ground_on, policy
+from tests.webhooks.dispatching import open_setup, policy
 
 
 class Dies(HttpWebhookSender):
@@ -28,8 +28,8 @@ class Dies(HttpWebhookSender):
 async def main(url: str, owner: str, limit: timedelta, *, dies: bool) -> None:
     kind = Dies if dies else HttpWebhookSender
     async with (
-        ground_on(url) as ground,
-        ground.dispatching(
+        open_setup(url) as setup,
+        setup.dispatching(
             owner=owner, numbers=policy(time_limit=limit), sender=lambda: kind(time_limit=limit)
         ),
     ):

@@ -21,7 +21,7 @@ from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.transaction import Transaction, Transactions
 from czo_auth.core.webhooks.webhook import WEBHOOK_SECRET, Delivery, Webhook, WebhookPolicy, WebhookSecret
 from czo_auth.delivery.webhooks import HttpWebhookSender
-from tests.contract.deployments import settings
+from tests.support.settings import settings
 
 _owners = count(1)
 
@@ -163,7 +163,7 @@ class WebhookSetup:
 
 
 @asynccontextmanager
-async def ground_on(url: str) -> AsyncIterator[WebhookSetup]:
+async def open_setup(url: str) -> AsyncIterator[WebhookSetup]:
     """Open a deployment whose work beside the requests does not run."""
     auth = Auth(settings(url, auto_migrate=False))
     await auth.open()

@@ -9,6 +9,8 @@ With pytest, define a fixture ``auth_under_test`` that gives ``(app, auth)``, an
 
 Without pytest, ``hosted`` is a context manager that gives the same. Both give *auth* a new SQLite database while they
 last, and hash at almost no cost; a deployment in production is refused.
+
+``MovableClock``, ``Mailbox`` and ``AuthenticatorApp`` also work alone, with an ``Auth`` of your own.
 """
 
 from __future__ import annotations
@@ -17,18 +19,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from czo_auth.testing.authenticator_app import AuthenticatorApp
     from czo_auth.testing.clock import MovableClock
     from czo_auth.testing.host import AuthHost, hosted
+    from czo_auth.testing.mailbox import Mailbox
     from czo_auth.testing.people import Machine, Person
 
 _HOMES = {
     "AuthHost": "host",
+    "AuthenticatorApp": "authenticator_app",
     "Machine": "people",
+    "Mailbox": "mailbox",
     "MovableClock": "clock",
     "Person": "people",
     "hosted": "host",
 }
-__all__ = ["AuthHost", "Machine", "MovableClock", "Person", "hosted"]
+__all__ = ["AuthHost", "AuthenticatorApp", "Machine", "Mailbox", "MovableClock", "Person", "hosted"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from czo_auth.crypto import totp
+from czo_auth.testing.authenticator_app import AuthenticatorApp
 
 if TYPE_CHECKING:
     from czo_auth.testing.host import AuthHost
@@ -23,7 +24,7 @@ class Person:
 
     Attributes:
         client: Sends their session with every request to the host.
-        secret: The secret of the authenticator app, raw bytes; None without a second factor.
+        app: The authenticator app; None without a second factor.
         backup_codes: As shown when the second factor was turned on; used ones are not removed.
     """
 
@@ -33,9 +34,13 @@ class Person:
     password: str = field(repr=False)
     actor: str
     client: httpx.AsyncClient = field(repr=False)
-    secret: bytes | None = field(default=None, repr=False)
+    app: AuthenticatorApp | None = field(default=None, repr=False)
     backup_codes: tuple[str, ...] = field(default=(), repr=False)
-    _given_step: int = field(default=-1, repr=False)
+
+    @property
+    def secret(self) -> bytes | None:
+        """The secret of the authenticator app, raw bytes; None without a second factor."""
+        return None if self.app is None else totp.decode_secret(self.app.secret)
 
     def code(self) -> str:
         """
@@ -45,14 +50,11 @@ class Person:
         Raises:
             ValueError: They have no second factor.
         """
-        if self.secret is None:
+        if self.app is None:
             raise ValueError(f"{self.email} has no second factor: person(two_factor=True) gives one")
-        step = totp.step_at(self.host.clock())
-        if step <= self._given_step:
-            self.host.clock.move((self._given_step + 1 - step) * timedelta(seconds=totp.PERIOD))
-            step = totp.step_at(self.host.clock())
-        self._given_step = step
-        return totp.hotp(self.secret, step)
+        if (ahead := self.app.next_step - self.app.step) > 0:
+            self.host.clock.move(ahead * timedelta(seconds=totp.PERIOD))
+        return self.app.code()
 
     async def sign_in(self) -> None:
         """
@@ -78,7 +80,7 @@ class Person:
             AssertionError: It was refused; the message says how.
         """
         begun = await self._ask("POST", "/two-factor/enable", {"password": self.password})
-        self.secret = totp.decode_secret(begun["secret"])
+        self.app = AuthenticatorApp(begun["secret"], self.host.clock)
         self.backup_codes = tuple(begun["backupCodes"])
         body = {"code": self.code()}
         self._hold(await self.host.ask("POST", "/two-factor/verify", json=body, headers=self.client.headers))

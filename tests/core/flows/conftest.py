@@ -1,4 +1,4 @@
-"""Towns on each kind of database."""
+"""Deployments on each kind of database."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def deployment(migrated_url: str) -> AsyncIterator[Deployment]:
 
 @pytest.fixture
 async def two_deployments(migrated_url: str) -> AsyncIterator[tuple[Deployment, Deployment]]:
-    """Two processes' worth of the same deployment: nothing but the database keeps their acts apart."""
+    """Two processes' worth of the same deployment: only the database keeps their changes apart."""
     key = new_key_text()
     async with (
         open_deployment(migrated_url, key=key) as first,

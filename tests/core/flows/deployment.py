@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import SecretStr
-
 from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.core.context import Context
 from czo_auth.core.errors import Refusal
 from czo_auth.core.events.types import AuditRecord, Event
 from czo_auth.core.flows.api_keys.new_key import CreatedApiKey, NewApiKey
 from czo_auth.core.flows.organizations.changes import NewOrganization
-from czo_auth.core.flows.sessions.issue import issue_session
 from czo_auth.core.ids import new_id
-from czo_auth.core.mail import MailMessage
 from czo_auth.core.organizations.organization import Member, Organization
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession
@@ -27,14 +21,11 @@ from czo_auth.core.users.email import canonical_email
 from czo_auth.core.users.user import User
 from czo_auth.crypto.sealing import new_key_text
 from czo_auth.runtime import Runtime
-from czo_auth.settings import Settings
+from czo_auth.testing import Mailbox, MovableClock
+from tests.support.settings import settings
+from tests.support.users import a_user, from_here, put_session, put_user
 
 NOW = datetime(2026, 2, 13, 9, 30, tzinfo=UTC)
-
-
-def from_here(now: datetime) -> Context:
-    """Return the context of an act at *now*."""
-    return Context(now=now, ip="192.0.2.7", request_id="test")
 
 
 def nowhere() -> None:
@@ -50,29 +41,12 @@ async def outcome(act: Awaitable[object]) -> str:
     return "done"
 
 
-class Postbox:
-    """Mail that was sent."""
-
-    def __init__(self) -> None:
-        self.messages: list[MailMessage] = []
-
-    async def send(self, message: MailMessage) -> None:
-        self.messages.append(message)
-
-    async def newest(self) -> MailMessage:
-        """Wait for the first mail, which comes from the background; gives the newest."""
-        async with asyncio.timeout(60):
-            while not self.messages:  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.005)
-        return self.messages[-1]
-
-
 class Deployment:
     """People and what they need to act; every act happens at `NOW` unless a test says otherwise."""
 
-    def __init__(self, runtime: Runtime, postbox: Postbox) -> None:
+    def __init__(self, runtime: Runtime, mailbox: Mailbox) -> None:
         self.runtime = runtime
-        self.postbox = postbox
+        self.mailbox = mailbox
         self.transactions = runtime.services.transactions
         self.organizations = runtime.manage_organizations
         self.members = runtime.manage_members
@@ -80,38 +54,13 @@ class Deployment:
         self.received_invitations = runtime.received_invitations
 
     async def user(self, name: str, *, email: str | None = None, email_verified: bool = False) -> User:
-        """Settle a user, `<name>@example.com`."""
-        user = User(
-            id=new_id(NOW),
-            email=canonical_email(email or f"{name}@example.com"),
-            name=name,
-            image=None,
-            email_verified=email_verified,
-            password_hash=None,
-            actor_types=frozenset({"customer"}),
-            credential_version=1,
-            has_factor=False,
-            banned_at=None,
-            created_at=NOW,
-            updated_at=NOW,
-        )
-        assert await self.transactions.run(lambda tx: tx.users.add(user))
-        return user
+        """Add a user, `<name>@example.com`."""
+        fields = {} if email is None else {"email": canonical_email(email)}
+        return await put_user(self.runtime, a_user(name, now=NOW, email_verified=email_verified, **fields))
 
     async def session_of(self, user: User, *, actor_type: str = "customer") -> IssuedSession:
         """Begin a session of *user*."""
-        return await self.transactions.run(
-            lambda tx: issue_session(
-                tx.acting_as(from_here(NOW)),
-                user,
-                actor_type=actor_type,
-                amr=("pwd",),
-                auth_time=NOW,
-                factor_proved_at=None,
-                remembered=True,
-                policy=self.runtime.services.policies.sessions,
-            )
-        )
+        return await put_session(self.runtime, user, now=NOW, actor_type=actor_type)
 
     async def sign_in(self, user: User) -> str:
         """Give a new session token of *user*."""
@@ -122,7 +71,7 @@ class Deployment:
         return await self.runtime.authenticate.session_token(session_token, now=now)
 
     async def person(self, name: str, *, email: str | None = None, email_verified: bool = False) -> Principal:
-        """Settle a user and sign them in."""
+        """Add a user and sign them in."""
         user = await self.user(name, email=email, email_verified=email_verified)
         return await self.proved(await self.sign_in(user))
 
@@ -149,7 +98,7 @@ class Deployment:
         return await self.transactions.run(add)
 
     async def member(self, organization: Organization, name: str, role: str) -> Principal:
-        """Settle a user who is a member."""
+        """Add a user who is a member."""
         person = await self.person(name)
         await self.join(organization, person, role)
         return person
@@ -196,16 +145,11 @@ async def open_deployment(
     database_url: str, *, key: str | None = None, **more: Any
 ) -> AsyncIterator[Deployment]:
     """Open a deployment on *database_url*; a second one on the same database needs the same *key*."""
-    postbox = Postbox()
-    settings = Settings(
-        encryption_key=SecretStr(key or new_key_text()),
-        database_url=database_url,
-        rate_limit_enabled=False,
-        **more,
-    )
-    runtime = Runtime(settings, clock=lambda: NOW, mail=postbox)
+    mailbox = Mailbox()
+    chosen = settings(database_url, encryption_key=key or new_key_text(), **more)
+    runtime = Runtime(chosen, clock=MovableClock(NOW), mail=mailbox)
     await runtime.open()
     try:
-        yield Deployment(runtime, postbox)
+        yield Deployment(runtime, mailbox)
     finally:
         await runtime.stop()

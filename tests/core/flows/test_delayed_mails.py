@@ -33,7 +33,7 @@ def message(
     )
 
 
-class Postbox:
+class UnreliableMail:
     """A mail server that may be down, or refuse for good."""
 
     def __init__(self) -> None:
@@ -60,21 +60,21 @@ async def waiting(deployment: Deployment) -> int:
 async def test_a_mail_survives_a_server_that_is_down_for_a_day_and_is_sent_once(
     deployment: Deployment, caplog: pytest.LogCaptureFixture
 ) -> None:
-    postbox, mails = Postbox(), delayed(deployment)
-    postbox.fault = MailUnavailable()
+    mail, mails = UnreliableMail(), delayed(deployment)
+    mail.fault = MailUnavailable()
     assert await mails.keep(message(), now=NOW)
     now = NOW
     while now < NOW + timedelta(days=1):
         now += timedelta(minutes=10)
-        await mails.send_due(postbox, now=now)
-    assert 20 < postbox.tries < 40, "once an hour in the end"
+        await mails.send_due(mail, now=now)
+    assert 20 < mail.tries < 40, "once an hour in the end"
     assert await waiting(deployment) == 1
     assert "1 mails wait for the mail server" in caplog.text
-    postbox.fault = None
+    mail.fault = None
     for _ in range(3):
         now += timedelta(hours=1)
-        await mails.send_due(postbox, now=now)
-    assert postbox.taken == [message()]
+        await mails.send_due(mail, now=now)
+    assert mail.taken == [message()]
     assert await waiting(deployment) == 0
     assert "ada0" not in caplog.text
     assert TOKEN not in caplog.text
@@ -103,47 +103,47 @@ async def test_a_mail_is_given_up_when_its_link_is_over_or_after_two_days(
     valid_for: timedelta | None,
     lifetime: timedelta,
 ) -> None:
-    postbox, mails = Postbox(), delayed(deployment)
+    mail, mails = UnreliableMail(), delayed(deployment)
     await mails.keep(message(valid_for=valid_for), now=NOW)
     with caplog.at_level(logging.ERROR, "czo_auth.mail"):
-        await mails.send_due(postbox, now=NOW + lifetime)
-    assert postbox.tries == 0
+        await mails.send_due(mail, now=NOW + lifetime)
+    assert mail.tries == 0
     assert await waiting(deployment) == 0
     assert "mail of kind password_changed was given up" in caplog.text
 
 
 async def test_what_the_server_refuses_for_good_is_not_offered_again(deployment: Deployment) -> None:
-    postbox, mails = Postbox(), delayed(deployment)
-    postbox.fault = MailUnavailable(retry_after=None)
-    postbox.fault.retry_after = None
+    mail, mails = UnreliableMail(), delayed(deployment)
+    mail.fault = MailUnavailable(retry_after=None)
+    mail.fault.retry_after = None
     await mails.keep(message(), now=NOW)
-    await mails.send_due(postbox, now=NOW + LATER)
-    assert (postbox.tries, await waiting(deployment)) == (1, 0)
+    await mails.send_due(mail, now=NOW + LATER)
+    assert (mail.tries, await waiting(deployment)) == (1, 0)
 
 
 async def test_a_server_that_is_down_is_not_asked_for_each_mail(deployment: Deployment) -> None:
-    postbox, mails = Postbox(), delayed(deployment)
-    postbox.fault = MailUnavailable()
+    mail, mails = UnreliableMail(), delayed(deployment)
+    mail.fault = MailUnavailable()
     for number in range(10):
         await mails.keep(message(number), now=NOW)
-    await mails.send_due(postbox, now=NOW + LATER)
-    assert postbox.tries == 3
-    postbox.fault = None
-    await mails.send_due(postbox, now=NOW + timedelta(hours=1))
-    assert sorted(each.to for each in postbox.taken) == sorted(message(number).to for number in range(10))
+    await mails.send_due(mail, now=NOW + LATER)
+    assert mail.tries == 3
+    mail.fault = None
+    await mails.send_due(mail, now=NOW + timedelta(hours=1))
+    assert sorted(each.to for each in mail.taken) == sorted(message(number).to for number in range(10))
 
 
 async def test_several_processes_send_a_mail_once(deployment: Deployment) -> None:
-    postbox, mails = Postbox(), delayed(deployment)
+    mail, mails = UnreliableMail(), delayed(deployment)
     for number in range(5):
         await mails.keep(message(number), now=NOW)
-    await asyncio.gather(*(mails.send_due(postbox, now=NOW + LATER) for _ in range(4)))
-    assert len(postbox.taken) == 5
+    await asyncio.gather(*(mails.send_due(mail, now=NOW + LATER) for _ in range(4)))
+    assert len(mail.taken) == 5
     assert await waiting(deployment) == 0
 
 
 async def test_a_process_that_dies_in_an_attempt_leaves_the_mail_to_another(deployment: Deployment) -> None:
-    postbox, mails = Postbox(), delayed(deployment)
+    mail, mails = UnreliableMail(), delayed(deployment)
     await mails.keep(message(), now=NOW)
 
     def claim(tx: object) -> bool:
@@ -152,10 +152,10 @@ async def test_a_process_that_dies_in_an_attempt_leaves_the_mail_to_another(depl
         return bool(queue.claim(mail, until=NOW + timedelta(minutes=6)))
 
     assert await deployment.transactions.run(claim)
-    await mails.send_due(postbox, now=NOW + timedelta(minutes=2))
-    assert postbox.tries == 0
-    await mails.send_due(postbox, now=NOW + timedelta(minutes=6))
-    assert len(postbox.taken) == 1
+    await mails.send_due(mail, now=NOW + timedelta(minutes=2))
+    assert mail.tries == 0
+    await mails.send_due(mail, now=NOW + timedelta(minutes=6))
+    assert len(mail.taken) == 1
 
 
 async def test_the_queue_is_bounded(deployment: Deployment) -> None:

@@ -12,10 +12,11 @@ from typing import Protocol
 
 from czo_auth import Auth
 from tests.contract.api import Api, new_client
-from tests.contract.deployments import KEY, THEN, Deployment, Prepared, settings, timed_deployment
+from tests.contract.deployments import THEN, Deployment, Prepared, timed_deployment
 from tests.contract.people import People
 from tests.fuzz.callers import DRIFT
 from tests.support.server import RunningServer
+from tests.support.settings import KEY, settings
 
 _numbers = count(1)
 

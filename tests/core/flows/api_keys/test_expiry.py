@@ -25,7 +25,9 @@ from czo_auth.runtime import Runtime
 from czo_auth.runtime.housekeeping import Housekeeping
 from czo_auth.settings import Settings
 from czo_auth.storage import open_storage
-from tests.core.flows.deployment import NOW, Deployment, Postbox, from_here, nowhere, open_deployment
+from czo_auth.testing import Mailbox
+from tests.core.flows.deployment import NOW, Deployment, nowhere, open_deployment
+from tests.support.users import from_here
 
 KEY = new_key_text()
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
@@ -49,7 +51,7 @@ async def key_of(
 
 def reminders(*deployments: Deployment) -> list[MailMessage]:
     """Give the mails about the ends of keys; each key that is made is mailed as well."""
-    sent = [message for deployment in deployments for message in deployment.postbox.messages]
+    sent = [message for deployment in deployments for message in deployment.mailbox.messages]
     return [message for message in sent if message.kind != "api_key_created"]
 
 
@@ -211,7 +213,7 @@ async def test_limit_of_the_deployment_binds_older_keys_at_the_next_housekeeping
         rate_limit_enabled=False,
         api_key_max_days=30,
     )
-    strict = Runtime(settings, clock=lambda: NOW, mail=Postbox())
+    strict = Runtime(settings, clock=lambda: NOW, mail=Mailbox())
     await strict.open()
     try:
         await strict.key_expiry.cap(now=NOW)

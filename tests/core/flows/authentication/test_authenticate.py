@@ -19,7 +19,8 @@ from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import CredentialRecord
 from czo_auth.crypto import tokens
-from tests.core.flows.deployment import NOW, Deployment, from_here, nowhere, open_deployment
+from tests.core.flows.deployment import NOW, Deployment, nowhere, open_deployment
+from tests.support.users import from_here
 
 MINUTE = timedelta(minutes=1)
 

@@ -11,7 +11,8 @@ from czo_auth.core.flows.organizations.invitations import NewInvitation, SentInv
 from czo_auth.core.flows.organizations.received_invitations import AcceptedInvitation
 from czo_auth.core.organizations.organization import Invitation, Organization
 from czo_auth.core.principal import Principal
-from tests.core.flows.deployment import NOW, Deployment, from_here
+from tests.core.flows.deployment import NOW, Deployment
+from tests.support.users import from_here
 
 ROLES = ("viewer", "member", "admin", "owner")
 ROUNDS = 12

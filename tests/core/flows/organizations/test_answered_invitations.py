@@ -17,7 +17,7 @@ from czo_auth.core.errors import (
 from czo_auth.core.events import types
 from czo_auth.core.flows.organizations import received_invitations as received_module
 from czo_auth.core.ids import new_id
-from tests.core.flows.deployment import NOW, Deployment, from_here, open_deployment, outcome
+from tests.core.flows.deployment import NOW, Deployment, open_deployment, outcome
 from tests.core.flows.organizations.acting import (
     ROUNDS,
     accept,
@@ -27,6 +27,7 @@ from tests.core.flows.organizations.acting import (
     reject,
     remove,
 )
+from tests.support.users import from_here
 
 LIFETIME = timedelta(hours=48)
 MILLISECOND = timedelta(milliseconds=1)

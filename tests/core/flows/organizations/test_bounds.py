@@ -16,7 +16,8 @@ from czo_auth.core.limits import MAX_MEMBERSHIPS, MAX_ORGANIZATIONS_A_DAY
 from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
-from tests.core.flows.deployment import NOW, Deployment, from_here, outcome
+from tests.core.flows.deployment import NOW, Deployment, outcome
+from tests.support.users import from_here
 
 
 async def count_as_created(deployment: Deployment, person: Principal, number: int) -> None:

@@ -23,7 +23,7 @@ from czo_auth.core.flows.organizations import invitations as invitations_module
 from czo_auth.core.flows.organizations.invitations import NewInvitation
 from czo_auth.core.ids import new_id
 from czo_auth.crypto import tokens
-from tests.core.flows.deployment import NOW, Deployment, from_here, open_deployment, outcome
+from tests.core.flows.deployment import NOW, Deployment, open_deployment, outcome
 from tests.core.flows.organizations.acting import (
     ROLES,
     ROUNDS,
@@ -34,6 +34,7 @@ from tests.core.flows.organizations.acting import (
     invite,
 )
 from tests.delivery.waiting import until
+from tests.support.users import from_here
 
 LIFETIME = timedelta(hours=48)
 MILLISECOND = timedelta(milliseconds=1)
@@ -51,8 +52,8 @@ async def test_token_goes_into_the_answer_and_the_mail_and_nowhere_else(deployme
     assert sent.invitation.email == "bob@example.com"
     assert (sent.invitation.role, sent.invitation.status) == ("admin", "pending")
     assert sent.invitation.expires_at == NOW + LIFETIME
-    await until(lambda: deployment.postbox.messages)
-    (message,) = deployment.postbox.messages
+    await until(lambda: deployment.mailbox.messages)
+    (message,) = deployment.mailbox.messages
     assert (message.to, message.token) == ("Bob@example.com", sent.token)
     assert "Acme" in message.text
     assert "ada" in message.text
@@ -122,7 +123,7 @@ async def test_odd_invitations_are_refused(
         acme = await deployment.organization(ada)
         with pytest.raises(refusal):
             await invite(deployment, ada, acme, email, role)
-        assert deployment.postbox.messages == []
+        assert deployment.mailbox.messages == []
 
 
 async def test_member_and_invited_address_are_not_invited_again(deployment: Deployment) -> None:

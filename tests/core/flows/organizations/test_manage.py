@@ -22,7 +22,7 @@ from czo_auth.core.flows.organizations.changes import NewOrganization
 from czo_auth.core.flows.organizations.manage import ManageOrganizations
 from czo_auth.core.ids import new_id
 from czo_auth.core.organizations.organization import Organization, OrganizationPolicy
-from tests.core.flows.deployment import NOW, Deployment, from_here, nowhere, open_deployment, outcome
+from tests.core.flows.deployment import NOW, Deployment, nowhere, open_deployment, outcome
 from tests.core.flows.organizations.acting import (
     ROLES,
     by,
@@ -31,6 +31,7 @@ from tests.core.flows.organizations.acting import (
     remove,
     update,
 )
+from tests.support.users import from_here
 
 
 # --- founding --------------------------------------------------------------------------------------------------------

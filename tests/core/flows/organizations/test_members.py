@@ -17,7 +17,7 @@ from czo_auth.core.errors import (
 from czo_auth.core.events import types
 from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.principal import Principal
-from tests.core.flows.deployment import NOW, Deployment, from_here, nowhere, open_deployment, outcome
+from tests.core.flows.deployment import NOW, Deployment, nowhere, open_deployment, outcome
 from tests.core.flows.organizations.acting import (
     ROLES,
     ROUNDS,
@@ -26,6 +26,7 @@ from tests.core.flows.organizations.acting import (
     delete,
     remove,
 )
+from tests.support.users import from_here
 
 
 # --- roles -----------------------------------------------------------------------------------------------------------

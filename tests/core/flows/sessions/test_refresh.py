@@ -12,7 +12,8 @@ from czo_auth.core.events import types
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
-from tests.core.flows.deployment import NOW, Deployment, from_here
+from tests.core.flows.deployment import NOW, Deployment
+from tests.support.users import from_here
 
 BOTH = frozenset({"customer", "merchant"})
 

@@ -6,8 +6,9 @@ import pytest
 
 from czo_auth.core.flows.sign_in.password import Credentials
 from czo_auth.core.transaction import Transaction
-from tests.core.flows.deployment import NOW, Deployment, from_here, outcome
+from tests.core.flows.deployment import NOW, Deployment, outcome
 from tests.support.interrupt import Interruption
+from tests.support.users import from_here
 
 PASSWORD = "correct horse battery staple"
 MOMENTS = 12

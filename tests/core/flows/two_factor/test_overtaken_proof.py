@@ -26,8 +26,9 @@ from czo_auth.core.passkeys.passkey import Passkey
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import TotpFactor
-from tests.core.flows.deployment import NOW, Deployment, from_here, outcome
+from tests.core.flows.deployment import NOW, Deployment, outcome
 from tests.support.interrupt import Interruption
+from tests.support.users import from_here
 
 PASSWORD = "correct horse battery staple"
 MOMENTS = 12

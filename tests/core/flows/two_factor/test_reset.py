@@ -19,7 +19,8 @@ from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import TotpFactor
 from czo_auth.core.users.user import User
 from czo_auth.crypto.sealing import new_key_text
-from tests.core.flows.deployment import NOW, Deployment, from_here, open_deployment
+from tests.core.flows.deployment import NOW, Deployment, open_deployment
+from tests.support.users import from_here
 
 WAIT = timedelta(days=1)
 DUE = NOW + WAIT
@@ -88,7 +89,7 @@ async def outcomes(deployment: Deployment) -> list[object]:
 
 async def mails(deployment: Deployment) -> list[str]:
     await deployment.runtime.stop()
-    return [message.kind for message in deployment.postbox.messages]
+    return [message.kind for message in deployment.mailbox.messages]
 
 
 async def done(act: Awaitable[object]) -> bool:
@@ -243,7 +244,7 @@ async def test_a_link_cancels_once(two_processes: tuple[Deployment, Deployment])
     first, second = two_processes
     admin, carol = await administrator(first), await protected(first)
     await ask(first, admin, carol)
-    token = str((await first.postbox.newest()).token)
+    token = str((await first.mailbox.newest()).token)
     results = await asyncio.gather(
         *(
             done(deployment.runtime.recovery.cancel_by_token(token, context=from_here(NOW)))
