@@ -16,7 +16,7 @@ from tests.contract.database import sql
 from tests.contract.deployments import Timed
 from tests.contract.passkeys import begin_registration
 from tests.contract.people import Session
-from tests.contract.test_webhooks import NEW, administrator_of
+from tests.contract.webhooks import NEW, administrator_of
 from tests.support.authenticator import Authenticator
 
 Prepared = tuple[Session, str, dict[str, Any]]
