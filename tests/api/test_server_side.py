@@ -188,7 +188,7 @@ async def test_sessions_are_listed_and_ended(auth: Auth) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "czs_short", "czr_" + "A" * 43, "a.b.c", "Bearer czo_x"])
-async def test_token_that_is_none_is_refused(auth: Auth, text: str) -> None:
+async def test_malformed_token_is_refused(auth: Auth, text: str) -> None:
     with pytest.raises(errors.InvalidToken):
         await auth.authenticate_token(text)
 

@@ -59,7 +59,7 @@ def test_pattern_is_compared_in_the_same_form(pattern: str) -> None:
     "text",
     ["shop.example", "*", "https://", "https://a b.example", "https://shop.example/path", "//shop.example"],
 )
-def test_trusted_origin_that_is_none_is_refused(text: str) -> None:
+def test_invalid_trusted_origin_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="trusted_origins") as refusal:
         Settings(trusted_origins=(text,))
     assert "must be origins" in str(refusal.value)

@@ -130,7 +130,7 @@ async def test_guessing_with_many_challenges(live: Live, enrolled_user: Loner) -
     refused(await redeem(live, account, account.codes[0]), 429, "ACCOUNT_TEMPORARILY_LOCKED")
 
 
-async def test_backup_code_says_so_for_ever(live: Live, victim: Account) -> None:
+async def test_refreshed_session_still_names_the_backup_code(live: Live, victim: Account) -> None:
     """`amr` tells how one got in, and refreshing never raises it."""
     session = Session.of(await redeem(live, victim, victim.codes.pop()))
     answer = await live.api.post("/token/refresh", {"refreshToken": session.refresh_token})

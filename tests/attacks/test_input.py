@@ -268,7 +268,7 @@ async def test_pattern_in_a_search(live: Live, root: Session, text: str) -> None
     "identifier",
     ["1", "%00", "..%2f..%2fetc%2fpasswd", "'--", "0195e0f0-0000-7000-8000-00000000000٠", "A" * 5000],
 )
-async def test_id_that_is_none(live: Live, root: Session, identifier: str) -> None:
+async def test_malformed_id(live: Live, root: Session, identifier: str) -> None:
     for path in ("/api-keys/{}", "/organizations/{}", "/admin/users/{}"):
         answer = await live.api.get(path.format(identifier), bearer=root.token)
         assert answer.status_code in (400, 404, 414), answer.text

@@ -36,7 +36,7 @@ async def shown(pages: Pages, path: str, session: str, notice: str) -> httpx.Res
     return await pages.get(path, cookie=f"{SESSION_COOKIE}={session}; {notice}")
 
 
-async def test_notice_is_shown_once_and_never_stands_in_the_address(pages: Pages) -> None:
+async def test_notice_is_shown_once_and_is_never_in_the_url(pages: Pages) -> None:
     session = await signed_in(pages)
     path, notice = await make_organization(pages, session)
     assert "?" not in path

@@ -116,7 +116,7 @@ async def test_other_spelling_of_the_address_is_the_same_account(limited: Timed,
     refused(await guess(limited, spelling(account.email)), 429, "TOO_MANY_REQUESTS")
 
 
-async def test_browser_that_signed_in_before_goes_on_while_the_account_is_at_its_limit(
+async def test_known_browser_still_signs_in_while_the_account_is_at_its_limit(
     limited: Timed,
 ) -> None:
     account = await limited.people.sign_up()
@@ -180,7 +180,7 @@ async def test_browser_is_known_for_90_days_and_until_the_next_password(limited:
     accepted(answer)
 
 
-async def test_cookie_of_a_known_browser_is_no_credential(limited: Timed) -> None:
+async def test_cookie_of_a_known_browser_is_not_a_credential(limited: Timed) -> None:
     """It neither signs in nor makes a plain client's sign-in need an origin."""
     account = await limited.people.sign_up()
     browser = await known_browser(limited, account)
@@ -272,7 +272,7 @@ async def test_guesses_of_a_day_are_those_that_the_documentation_states(limited:
     assert len(counted) > schedule.guesses_a_day, "it goes on the next day"
 
 
-def test_waiting_grows() -> None:
+def test_delay_grows_with_each_attempt() -> None:
     pauses = [ACCOUNT_GUESSES.pause(failures).total_seconds() for failures in range(49, 61)]
     assert pauses == [0, 0, 5, 10, 20, 40, 80, 160, 320, 360, 360, 360]
 
@@ -355,7 +355,7 @@ async def test_opened_link_ends_the_earlier_ones(timed: Timed) -> None:
     accepted(await reset(timed, third))
 
 
-async def test_link_of_before_a_ban_stays_dead_when_the_ban_is_lifted(timed: Timed) -> None:
+async def test_link_from_before_a_ban_stays_invalid_when_the_ban_is_lifted(timed: Timed) -> None:
     account = await timed.people.sign_up()
     link = await reset_link(timed, account)
     accepted(await timed.api.post("/send-verification-email", {"email": account.email}))

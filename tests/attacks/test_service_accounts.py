@@ -142,7 +142,7 @@ async def test_row_with_scopes_that_nobody_could_give_counts_for_nothing(timed_s
     assert (await principal_of(acme.api, made["key"]))["scopes"] == ["a:read"]
 
 
-async def test_account_of_one_organization_is_none_of_another(timed_sqlite: Timed) -> None:
+async def test_account_of_one_organization_is_unknown_to_another(timed_sqlite: Timed) -> None:
     acme, other = await acme_of(timed_sqlite), await acme_of(timed_sqlite)
     made = await acme.create()
     key = await acme.key(made["id"])
@@ -181,7 +181,7 @@ async def test_verifying_service_account_learns_only_of_its_organization(timed_s
 
 
 # --- the end of things -----------------------------------------------------------------------------------------------
-async def test_exchanged_token_of_a_service_account_says_who_and_dies_with_the_account(
+async def test_exchanged_token_of_a_service_account_names_it_and_ends_with_the_account(
     timed_sqlite: Timed,
 ) -> None:
     acme = await acme_of(timed_sqlite)

@@ -62,7 +62,7 @@ async def test_codes_guessed_at_once_end_the_session_too(timed: Timed) -> None:
 
 
 # --- idle sessions ---------------------------------------------------------------------------------------------------
-async def test_session_that_nobody_uses_is_over_with_its_family(deploy: Deploy) -> None:
+async def test_unused_session_ends_with_its_family(deploy: Deploy) -> None:
     here = await deploy(session_idle_minutes=30)
     account, session = await here.people.newcomer()
     here.time.advance(minutes=29, seconds=59)

@@ -98,7 +98,7 @@ async def test_refreshed_token_of_another_session_changes_nothing(timed: Timed) 
     refused(answer, 400, "TOTP_NOT_ENABLED")
 
 
-async def test_renewals_of_the_session_go_on_with_its_enrollment(timed: Timed) -> None:
+async def test_renewed_session_continues_its_enrollment(timed: Timed) -> None:
     account, session, _ = await enrolling(timed)
     for _ in range(2):
         session = Session.of(await switch(timed, session))
@@ -107,7 +107,7 @@ async def test_renewals_of_the_session_go_on_with_its_enrollment(timed: Timed) -
     accepted(await timed.people.verify(account.has.code(), bearer=session.token))
 
 
-async def test_step_up_goes_on_with_the_enrollment_of_a_new_phone(timed: Timed) -> None:
+async def test_stepped_up_session_continues_the_enrollment_of_a_new_phone(timed: Timed) -> None:
     carol, people = timed.carol, timed.people
     old_phone, session = carol.has, await people.sign_in(carol)
     await people.enable(carol, session, replace=True)

@@ -42,7 +42,7 @@ async def test_new_key_is_published_six_minutes_before_it_signs(timed: Timed) ->
 
 
 @pytest.mark.parametrize("minutes", [15, 60, 5])
-async def test_retired_key_is_accepted_for_the_longest_life_and_no_longer(
+async def test_retired_key_is_accepted_for_the_maximum_lifetime_and_no_longer(
     deploy: Deploy, minutes: int
 ) -> None:
     """Also in a process that loads nothing meanwhile, and for a token that was seen before."""
@@ -63,7 +63,7 @@ async def test_retired_key_is_accepted_for_the_longest_life_and_no_longer(
     assert await sql(url, "SELECT kid FROM {}signing_keys") == [(new,)], "dropped, not only hidden"
 
 
-async def test_token_of_a_key_that_is_over_is_refused(timed: Timed) -> None:
+async def test_token_of_a_key_that_ended_is_refused(timed: Timed) -> None:
     """A forger with a stolen key writes tokens of any age."""
     stolen = timed.auth.services.access_tokens._signing_key(timed.clock())
     account, session = await timed.people.newcomer()

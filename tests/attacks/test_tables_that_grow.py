@@ -74,7 +74,7 @@ async def fill_challenges(timed: Timed, account: Account, age: int) -> None:
     )
 
 
-async def test_sign_ins_that_wait_for_a_code_are_bounded_and_the_newest_goes_on(timed: Timed) -> None:
+async def test_pending_sign_ins_are_bounded_and_the_newest_is_kept(timed: Timed) -> None:
     await fill_challenges(timed, timed.carol, 20_000)
     for _ in range(10):
         answer = await timed.people.begin(timed.carol)
@@ -83,7 +83,7 @@ async def test_sign_ins_that_wait_for_a_code_are_bounded_and_the_newest_goes_on(
     accepted(await timed.api.post("/two-factor/verify", body))
 
 
-async def test_sign_ins_that_are_over_are_deleted_in_batches(timed: Timed) -> None:
+async def test_expired_sign_ins_are_deleted_in_batches(timed: Timed) -> None:
     await fill_challenges(timed, timed.carol, 2 * DAY)
     await timed.runtime._housekeeping.tidy()
     assert await count(timed, "challenges") == 0

@@ -93,7 +93,7 @@ def test_imported_users_have_the_actor_types_of_the_code(host: Shell) -> None:
         ("a_shop:nothing", "has to be an Auth"),
     ],
 )
-def test_application_that_is_none_is_named_in_one_sentence(host: Shell, name: str, sentence: str) -> None:
+def test_invalid_application_is_named_in_one_sentence(host: Shell, name: str, sentence: str) -> None:
     _, said = run(host, "users", "list", "--app", name, code=2)
     assert sentence in said
     assert len(said.splitlines()) == 1

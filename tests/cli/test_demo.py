@@ -59,7 +59,7 @@ def test_bad_key_stops_it_like_any_start(fresh: Shell) -> None:
 
 
 @pytest.mark.deep
-def test_ended_early_it_takes_its_server_along(fresh: Shell, tmp_path: Path) -> None:
+def test_interrupted_demo_stops_its_server(fresh: Shell, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     with subprocess.Popen(

@@ -31,7 +31,7 @@ def test_new_deployment_is_shown_what_to_do_and_nothing_is_made(fresh: Shell) ->
     fresh.run("doctor", "--strict", code=1)
 
 
-def test_deployment_that_stands_has_no_fault(shell: Shell, inside: Inside) -> None:
+def test_working_deployment_has_no_fault(shell: Shell, inside: Inside) -> None:
     root = shell.create("root@example.com", "--actor-type", "admin")
     inside.give_factor(root["id"])
     files = {file: file.stat().st_mtime_ns for file in shell.data.iterdir() if file.suffix == ".key"}
@@ -63,7 +63,7 @@ def test_wrong_key_is_one_fault(shell: Shell) -> None:
     assert {name for name, state in found.items() if state == "fail"} == {"sealed-rows"}
 
 
-def test_database_that_does_not_answer_is_one_fault_and_the_rest_goes_on(
+def test_database_that_does_not_answer_is_one_fault_and_the_other_checks_continue(
     fresh: Shell, tmp_path: Path
 ) -> None:
     port = free_port()
@@ -90,9 +90,7 @@ def test_setting_that_makes_no_sense_is_reported_like_at_a_start(fresh: Shell) -
 
 
 @pytest.mark.parametrize("command", ["serve", "doctor", "users list"])
-def test_address_of_shared_limits_that_is_none_is_reported_and_never_shown(
-    shell: Shell, command: str
-) -> None:
+def test_invalid_address_of_shared_limits_is_reported_and_never_shown(shell: Shell, command: str) -> None:
     for address in (f"nonsense://:{PASSWORD}@x:1", f"redis+cluster://:{PASSWORD}@x:port"):
         done = shell.run(*command.split(), code=2, env={"CZO_AUTH_RATE_LIMIT_URL": address})
         assert "CZO_AUTH_RATE_LIMIT_URL" in done.stderr

@@ -20,7 +20,7 @@ def line(email: str = "ada@example.com", **more: object) -> str:
     return json.dumps({"email": email, "name": "Ada", "passwordHash": HASH} | more) + "\n"
 
 
-def test_user_signs_in_with_the_password_of_before_and_is_rehashed(
+def test_user_signs_in_with_the_imported_password_which_is_rehashed(
     start_server: StartServer, database_url: str
 ) -> None:
     key = {"AUTH_ENCRYPTION_KEY": "k1:NZ8cLu1Mn0ZQxkLgJgyE4M2QUjwpfHYGvPHGYlqUKxg="}
@@ -44,7 +44,7 @@ def test_user_signs_in_with_the_password_of_before_and_is_rehashed(
     assert HASH not in json.dumps(events)
 
 
-def test_lines_that_are_refused_are_named_and_the_others_go_on(shell: Shell) -> None:
+def test_refused_lines_are_named_and_the_others_are_processed(shell: Shell) -> None:
     good = line()
     text = (
         good

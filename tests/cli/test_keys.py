@@ -41,7 +41,7 @@ def test_generated_key_has_an_id_that_the_ring_does_not_have(fresh: Shell) -> No
     fresh.run("keys", "generate", "--kid", "not an id", code=2)
 
 
-def test_generated_key_goes_on_from_the_key_file(shell: Shell) -> None:
+def test_generated_key_is_read_again_from_the_key_file(shell: Shell) -> None:
     assert shell.run("keys", "generate").stdout.startswith("k2:")
 
 

@@ -133,7 +133,7 @@ class Between:
         return result
 
 
-async def test_what_a_server_writes_meanwhile_is_not_lost(old: Auth, new: Auth) -> None:
+async def test_what_a_server_writes_in_the_meantime_is_not_lost(old: Auth, new: Auth) -> None:
     ada = await user_id(old, "ada")
     await put_factor(old, ada, totp.new_secret())
     changed = totp.new_secret()
@@ -172,9 +172,7 @@ class PowerCut(Exception):
     """What ends a rotation in the middle."""
 
 
-async def test_rotation_that_was_cut_off_goes_on(
-    old: Auth, new: Auth, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_interrupted_rotation_is_resumed(old: Auth, new: Auth, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reencrypt, "BATCH", 1)
     for number in range(3):
         await put_factor(old, await user_id(old, f"user{number}"), totp.new_secret())
@@ -220,7 +218,7 @@ async def test_signing_key_whose_published_half_is_another_one_is_found(old: Aut
     assert (signing.checked, signing.failed) == (1, 1)
 
 
-async def test_verification_opens_what_rests_for_minutes_too(old: Auth, database_url: str) -> None:
+async def test_verification_also_decrypts_what_is_stored_for_minutes(old: Auth, database_url: str) -> None:
     user = await user_id(old, "ada")
     ring, now = old.services.key_ring, old.now()
     answer_id, lineage = new_id(now), new_id(now)

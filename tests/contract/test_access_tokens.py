@@ -101,7 +101,7 @@ async def test_token_never_outlives_its_session(timed_sqlite: Timed) -> None:
     assert claims["exp"] - claims["iat"] == 300
 
 
-async def test_token_dies_with_its_session_at_once(live: Live) -> None:
+async def test_token_ends_with_its_session_at_once(live: Live) -> None:
     """S18, S21: revocation by `sid`, in every process."""
     account, session = await live.people.newcomer()
     other = await live.people.sign_in(account)

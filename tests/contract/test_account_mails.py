@@ -153,7 +153,7 @@ async def test_this_was_not_me_ends_sessions_and_password_and_begins_recovery(ti
     assert actions["auth.user.secured"]["actorUserId"] == account.id
 
 
-async def test_a_link_is_over_after_a_week_after_a_later_one_was_used_and_for_another_address(
+async def test_a_link_expires_after_a_week_when_a_later_one_is_used_and_when_the_address_changes(
     timed_sqlite: Timed,
 ) -> None:
     here, people = timed_sqlite, timed_sqlite.people

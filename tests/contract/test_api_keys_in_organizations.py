@@ -58,7 +58,7 @@ async def test_owners_and_admins_make_keys_and_members_and_viewers_do_not(live: 
     accepted(await acme.ask(acme.session), 201)
 
 
-async def test_stranger_cannot_tell_an_organization_from_none(live: Live) -> None:
+async def test_outsider_cannot_tell_whether_an_organization_exists(live: Live) -> None:
     acme = await acme_of(live)
     _, stranger = await live.people.newcomer()
     answers = [await acme.ask(stranger, organization) for organization in (acme.id, UNKNOWN, "acme")]
@@ -90,7 +90,7 @@ async def test_demotion_leaves_the_key_and_takes_the_right_to_make_more(live_sql
 
 
 @pytest.mark.parametrize("way", ["removed", "left"])
-async def test_key_dies_with_the_membership_and_re_admission_does_not_bring_it_back(
+async def test_key_ends_with_the_membership_and_rejoining_does_not_bring_it_back(
     live: Live, way: str
 ) -> None:
     acme = await acme_of(live)

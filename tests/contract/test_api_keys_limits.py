@@ -211,7 +211,7 @@ async def test_limits_that_make_no_sense_are_refused(timed_sqlite: Timed, body: 
 
 
 # --- rates -----------------------------------------------------------------------------------------------------------
-async def test_key_that_is_used_too_often_waits_and_others_go_on(deploy: Deploy) -> None:
+async def test_key_over_its_limit_waits_and_others_keep_working(deploy: Deploy) -> None:
     timed = await deploy()
     _, session = await timed.people.newcomer()
     limited = await create_key(timed.api, session, rateLimitMax=3, rateLimitTimeWindow=3_600_000)

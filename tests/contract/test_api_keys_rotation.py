@@ -52,7 +52,7 @@ async def test_successor_has_a_new_key_and_the_same_rights(timed: Timed) -> None
     assert [key["id"] for key in await listed_keys(timed.api, session)] == [new["id"]]
 
 
-async def test_old_key_lives_through_the_overlap_and_stays_listed_until_it_dies(timed: Timed) -> None:
+async def test_old_key_works_during_the_overlap_and_is_listed_until_it_expires(timed: Timed) -> None:
     _, session = await timed.people.newcomer()
     old = await create_key(timed.api, session)
     new = await rotate(timed.api, session, old, overlapSeconds=600)
@@ -107,7 +107,7 @@ async def test_overlap_is_from_nothing_to_a_day(live_sqlite: Live) -> None:
     assert await is_accepted(live_sqlite.api, old["key"])
 
 
-async def test_second_rotation_is_refused_whether_the_old_key_lives_or_not(timed: Timed) -> None:
+async def test_second_rotation_is_refused_whether_or_not_the_old_key_still_works(timed: Timed) -> None:
     _, session = await timed.people.newcomer()
     for overlap in (0, 60):
         old = await create_key(timed.api, session)

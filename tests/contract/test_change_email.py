@@ -61,7 +61,7 @@ async def test_nothing_changes_until_the_link_is_used(timed: Timed) -> None:
     assert accepted(await confirm(timed, token))["status"] is True
 
 
-async def test_asking_session_goes_on_when_it_was_renewed_meanwhile(timed: Timed) -> None:
+async def test_asking_session_stays_valid_when_it_was_renewed_in_the_meantime(timed: Timed) -> None:
     account, session = await timed.people.newcomer()
     token, _ = await asked(timed, session, account)
     timed.time.advance(minutes=1)
@@ -82,7 +82,7 @@ async def test_answer_is_the_same_for_an_address_that_is_taken(timed: Timed) -> 
     ]
 
 
-async def test_address_that_was_taken_meanwhile_is_refused(timed: Timed) -> None:
+async def test_address_that_was_taken_in_the_meantime_is_refused(timed: Timed) -> None:
     account, session = await timed.people.newcomer()
     token, _ = await asked(timed, session, account)
     body = {"email": NEW, "password": PASSWORD, "name": "Eve"}
@@ -142,7 +142,7 @@ async def test_address_that_was_given_up_is_nobody_elses_while_it_can_be_taken_b
     timed.time.advance(days=8)
 
 
-async def test_link_dies_after_a_day_and_with_a_new_address(timed: Timed) -> None:
+async def test_link_works_for_a_day(timed: Timed) -> None:
     account, session = await timed.people.newcomer()
     token, _ = await asked(timed, session, account)
     timed.time.advance(days=1, minutes=1)
@@ -189,7 +189,7 @@ async def test_callback_outside_trusted_origins_is_refused(timed: Timed, url: st
 
 
 @pytest.mark.parametrize("new", ["", "no address", "a@b@c", "x" * 400 + "@example.com"])
-async def test_what_is_no_address_is_refused(timed: Timed, new: str) -> None:
+async def test_what_is_not_an_address_is_refused(timed: Timed, new: str) -> None:
     _, session = await timed.people.newcomer()
     body = refused(await change(timed, session, new), 400, "VALIDATION_ERROR")
     assert [detail["loc"] for detail in body["details"]] == ["newEmail"]

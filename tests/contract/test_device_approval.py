@@ -258,7 +258,7 @@ async def test_key_that_nobody_fetches_ends(timed: Timed) -> None:
     oauth_error(await poll(timed, codes), "expired_token")
 
 
-async def test_codes_rest_hashed_and_the_key_sealed(timed: Timed) -> None:
+async def test_codes_are_stored_hashed_and_the_key_encrypted(timed: Timed) -> None:
     codes = await begin(timed)
     _, session = await timed.people.newcomer()
     granted(await decide(timed, session, "approve", codes["user_code"]))

@@ -292,7 +292,7 @@ async def test_change_and_event_are_committed_together_or_not_at_all(timed: Time
     assert await outbox.types() == {"auth.apikey.created": 1}
 
 
-async def test_every_type_of_the_contract_is_known_and_none_beside(databases: Databases) -> None:
+async def test_exactly_the_types_of_the_contract_are_known(databases: Databases) -> None:
     auth = Auth(settings(databases.new()))
     for event_type in TYPES:
         auth.on(event_type)

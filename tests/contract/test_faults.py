@@ -152,7 +152,7 @@ def full(url: str, server: RunningServer) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("fault", [locked, full], ids=["locked", "full"])
-async def test_sqlite_that_cannot_be_written_refuses_writes_and_goes_on_reading(
+async def test_read_only_sqlite_refuses_writes_and_still_reads(
     sqlite_databases: SqliteDatabases, start_server: StartServer, fault: Any
 ) -> None:
     if fault is full and not hasattr(psutil, "RLIMIT_FSIZE"):
@@ -234,7 +234,7 @@ async def test_postgres_that_hangs_is_an_outage_and_never_a_verdict(
     assert "Traceback" not in server.output()
 
 
-async def test_read_only_postgres_refuses_writes_and_goes_on_reading(
+async def test_read_only_postgres_refuses_writes_and_still_reads(
     own_postgres: PostgresServer, own_prepared: Prepared, start_server: StartServer
 ) -> None:
     async with on_own_postgres(own_postgres, own_prepared, start_server) as (server, on):

@@ -152,7 +152,7 @@ async def test_stranger_without_the_password_locks_nobody(timed: Timed) -> None:
     accepted(await right(timed))
 
 
-async def test_sessions_and_keys_go_on_while_locked(timed: Timed) -> None:
+async def test_sessions_and_keys_keep_working_while_locked(timed: Timed) -> None:
     """S4."""
     session = await timed.people.sign_in(timed.carol)
     created = await timed.api.post("/api-keys", {"name": "k"}, bearer=session.token)

@@ -94,7 +94,7 @@ async def test_rule_that_is_set_during_a_sign_in_binds_its_session(
 
 
 # --- passkeys --------------------------------------------------------------------------------------------------------
-async def test_passkey_that_is_removed_meanwhile_signs_nobody_in(
+async def test_passkey_that_is_removed_in_the_meantime_signs_nobody_in(
     timed: Timed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def prepare() -> tuple[Act, Callable[[], Awaitable[Answer]]]:
@@ -118,7 +118,7 @@ async def test_passkey_that_is_removed_meanwhile_signs_nobody_in(
     await at_each_moment(timed, monkeypatch, prepare, check)
 
 
-async def test_passkey_that_is_removed_meanwhile_raises_no_session(
+async def test_passkey_that_is_removed_in_the_meantime_raises_no_session(
     timed: Timed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def prepare() -> tuple[Act, Callable[[], Awaitable[Answer]]]:

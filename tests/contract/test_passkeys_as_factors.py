@@ -91,7 +91,7 @@ async def test_removal_needs_recent_proof(timed_sqlite: Timed) -> None:
     accepted(await timed_sqlite.api.post("/passkey/delete-passkey", right, bearer=session.token))
 
 
-async def test_last_factor_takes_two_factors_and_other_sessions_along(timed: Timed) -> None:
+async def test_removing_the_last_factor_turns_two_factor_off_and_ends_other_sessions(timed: Timed) -> None:
     account, session = await timed.people.newcomer()
     device = Authenticator(timed.api.origin)
     session = await turn_on(timed, account, session, device)

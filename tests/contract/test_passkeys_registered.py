@@ -122,7 +122,7 @@ async def test_credential_belongs_to_one_user(timed: Timed) -> None:
     assert (await sign_in(timed, device)).body["user"]["id"] == account.id
 
 
-async def test_20_passkeys_an_account(timed_sqlite: Timed) -> None:
+async def test_account_has_at_most_20_passkeys(timed_sqlite: Timed) -> None:
     _, session = await timed_sqlite.people.newcomer()
     for _ in range(MAX_PASSKEYS - 1):
         await register(timed_sqlite, session, Authenticator(timed_sqlite.api.origin, algorithm="EdDSA"))

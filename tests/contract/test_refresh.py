@@ -53,7 +53,7 @@ async def test_unknown_token_is_401(live: Live) -> None:
         assert await is_dead(live, token)
 
 
-async def test_token_just_replaced_is_answered_409_and_the_family_lives(timed: Timed) -> None:
+async def test_token_just_replaced_is_answered_409_and_the_family_stays_valid(timed: Timed) -> None:
     """Within 10 s the same successor or 409, and the family lives."""
     _, session = await timed.people.newcomer()
     successor = accepted(await refresh(timed, session.refresh_token))["refreshToken"]
@@ -64,7 +64,7 @@ async def test_token_just_replaced_is_answered_409_and_the_family_lives(timed: T
     assert accepted(await refresh(timed, successor))["refreshToken"] != successor
 
 
-async def test_token_used_again_after_the_grace_kills_the_family(timed: Timed) -> None:
+async def test_token_reused_after_the_grace_period_revokes_the_family(timed: Timed) -> None:
     """Contract 3; S22: theft is noticed, and recorded."""
     account, session = await timed.people.newcomer()
     pair = accepted(await refresh(timed, session.refresh_token))
@@ -100,7 +100,7 @@ async def test_theft_in_one_family_leaves_the_others_alone(timed: Timed) -> None
     accepted(await refresh(timed, other.refresh_token))
 
 
-async def test_family_lives_seven_days_however_often_it_is_refreshed(timed: Timed) -> None:
+async def test_family_lasts_seven_days_no_matter_how_often_it_is_refreshed(timed: Timed) -> None:
     """S22: absolute life."""
     _, session = await timed.people.newcomer()
     token = session.refresh_token

@@ -55,7 +55,7 @@ async def test_challenge_is_used_once(live: Live) -> None:
         refused(answer, 401, "INVALID_TWO_FACTOR_COOKIE")
 
 
-async def test_challenge_lives_five_minutes(timed: Timed) -> None:
+async def test_challenge_is_valid_for_five_minutes(timed: Timed) -> None:
     """S3."""
     early, late = await timed.people.challenge(timed.carol), await timed.people.challenge(timed.carol)
     timed.time.advance(minutes=4, seconds=59)
@@ -111,7 +111,7 @@ async def test_changed_credentials_kill_pending_challenges(timed: Timed) -> None
     refused(await people.verify(carol.has.at(1), challenge=challenge), 401, "INVALID_TWO_FACTOR_COOKIE")
 
 
-async def test_actor_type_that_was_lost_meanwhile_is_not_used(timed: Timed) -> None:
+async def test_actor_type_that_was_lost_in_the_meantime_is_not_used(timed: Timed) -> None:
     account = timed.ada
     # Another administrator stays, or the right could not be taken away.
     await timed.promote(timed.carol)
@@ -290,7 +290,7 @@ async def test_step_up_without_a_factor_is_400(live: Live) -> None:
 
 
 # --- turning it off --------------------------------------------------------------------------------------------------
-async def test_disable_turns_everything_off_and_the_session_goes_on(timed: Timed) -> None:
+async def test_disable_turns_everything_off_and_the_session_stays_valid(timed: Timed) -> None:
     """The session that disables goes on with `aal` 1, the others end."""
     people, carol = timed.people, timed.carol
     other = await people.sign_in(carol)

@@ -192,7 +192,7 @@ async def test_service_accounts_key_is_rotated_and_a_members_is_not(timed: Timed
 
 
 @pytest.mark.each_database
-async def test_members_key_goes_over_to_a_service_account_and_the_old_one_lives_for_the_overlap(
+async def test_members_key_moves_to_a_service_account_and_the_old_one_works_for_the_overlap(
     timed: Timed,
 ) -> None:
     acme = await acme_of(timed)

@@ -189,7 +189,7 @@ async def test_rule_of_two_factors_binds_who_widens(timed_sqlite: Timed) -> None
 
 
 @pytest.mark.each_database
-async def test_change_is_recorded_and_the_longest_life_holds(timed: Timed) -> None:
+async def test_change_is_recorded_and_the_maximum_lifetime_holds(timed: Timed) -> None:
     acme = await acme_of(timed)
     key = await key_of(acme, expiresAt=later(timed, days=3))
     accepted(await acme.api.patch(acme.path, {"apiKeyMaxDays": 5}, bearer=acme.owner.token))
@@ -203,7 +203,7 @@ async def test_change_is_recorded_and_the_longest_life_holds(timed: Timed) -> No
 
 
 @pytest.mark.each_database
-async def test_what_is_narrowed_meanwhile_is_not_widened_without_proof(timed: Timed) -> None:
+async def test_what_is_narrowed_in_the_meantime_is_not_widened_without_proof(timed: Timed) -> None:
     """Of two nearer ends that are set at once without proof, the nearest one stays, whichever came first."""
     acme = await acme_of(timed)
     for _ in range(5):

@@ -44,7 +44,7 @@ async def test_account_is_made_read_changed_and_deleted(timed: Timed) -> None:
     assert await acme.keys() == []
 
 
-async def test_members_keys_and_strangers_have_no_say(timed_sqlite: Timed) -> None:
+async def test_members_keys_and_outsiders_cannot_manage_accounts(timed_sqlite: Timed) -> None:
     acme = await acme_of(timed_sqlite)
     made = await acme.create()
     own = await create_key(acme.api, acme.owner, organizationId=acme.id, scopes=["a:read"])

@@ -96,7 +96,7 @@ async def test_sign_out_ends_the_session_however_it_was_carried(live: Live, carr
     assert accepted(await live.api.post("/sign-out", {}, **carried(session))) == {"success": True}
 
 
-async def test_sign_out_never_fails_for_want_of_a_session(live_sqlite: Live) -> None:
+async def test_sign_out_without_a_session_succeeds(live_sqlite: Live) -> None:
     api = live_sqlite.api
     for how in ({}, {"bearer": "nonsense"}, {"bearer": "czs_" + "A" * 43}, {"cookies": {"x": "y"}}):
         assert accepted(await api.post("/sign-out", {}, **how)) == {"success": True}
@@ -214,7 +214,7 @@ async def test_revoke_session_tells_nothing_about_what_it_found(live: Live) -> N
     refused(await live.api.post("/revoke-session", {"token": mine.id}), 401, "UNAUTHORIZED")
 
 
-async def test_secret_is_no_handle(live_sqlite: Live) -> None:
+async def test_secret_is_not_a_handle(live_sqlite: Live) -> None:
     account, mine = await live_sqlite.people.newcomer()
     other = await live_sqlite.people.sign_in(account)
     accepted(await live_sqlite.api.post("/revoke-session", {"token": other.token}, bearer=mine.token))

@@ -67,7 +67,9 @@ async def test_right_password_without_a_second_factor_gives_a_session(live: Live
     assert shown == {"session": body["session"], "user": body["user"]}
 
 
-async def test_session_lives_seven_days_and_a_forgotten_one_as_long_as_the_browser(live_sqlite: Live) -> None:
+async def test_session_lasts_seven_days_and_an_unremembered_one_as_long_as_the_browser(
+    live_sqlite: Live,
+) -> None:
     people = live_sqlite.people
     account = await people.sign_up()
     answer = await people.begin(account)

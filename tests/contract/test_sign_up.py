@@ -144,7 +144,7 @@ async def test_password_is_the_same_in_every_unicode_spelling(live_sqlite: Live)
     "email",
     ["no-at-sign", "@example.com", "a@", "a@b@c", "a b@example.com", "a@exa mple.com", "a@-x.com", "a" * 300],
 )
-async def test_what_is_no_address_is_refused(live_sqlite: Live, email: str) -> None:
+async def test_what_is_not_an_address_is_refused(live_sqlite: Live, email: str) -> None:
     refused(await live_sqlite.api.post("/customer/sign-up", body_for(email)), 400, "VALIDATION_ERROR")
 
 

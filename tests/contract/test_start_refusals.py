@@ -51,7 +51,7 @@ def test_malformed_key_is_refused_and_never_shown(environment: str, sqlite_url: 
             assert len(secret) < 8 or secret not in str(refusal.value)
 
 
-async def test_wrong_key_stops_the_start_and_every_request_of_a_host_that_goes_on(
+async def test_wrong_key_stops_the_start_and_every_request_of_a_host_that_continues(
     databases: Databases,
 ) -> None:
     auth = Auth(settings(databases.new(), encryption_key=OTHER_KEY))

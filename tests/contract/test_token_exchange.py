@@ -88,7 +88,7 @@ async def test_token_is_narrowed_and_never_widened(timed: Timed) -> None:
     oauth_error(await send(timed.api, asking(narrowed)), "invalid_request")
 
 
-async def test_token_lives_no_longer_than_asked_for_and_than_its_key(timed: Timed) -> None:
+async def test_token_lasts_no_longer_than_requested_and_than_its_key(timed: Timed) -> None:
     _, session = await timed.people.newcomer()
     key = await create_key(timed.api, session, expiresIn=100)
     assert granted(await send(timed.api, asking(key["key"], expires_in="5000")))["expires_in"] == 100
@@ -97,7 +97,7 @@ async def test_token_lives_no_longer_than_asked_for_and_than_its_key(timed: Time
         oauth_error(await send(timed.api, asking(key["key"], expires_in=odd)), "invalid_request")
 
 
-async def test_token_dies_here_with_its_key(timed: Timed) -> None:
+async def test_token_ends_here_with_its_key(timed: Timed) -> None:
     _, session = await timed.people.newcomer()
     key = await create_key(timed.api, session)
     token = granted(await send(timed.api, asking(key["key"])))["access_token"]
@@ -126,7 +126,7 @@ async def test_token_never_reaches_account_routes(timed: Timed) -> None:
     refused(await timed.api.post("/api-keys", {"name": "x"}, bearer=token), 403, "SESSION_REQUIRED")
 
 
-async def test_token_for_another_audience_is_none_here(deploy: Deploy) -> None:
+async def test_token_for_another_audience_is_not_valid_here(deploy: Deploy) -> None:
     timed = await deploy(token_audiences=(OTHER,))
     _, session = await timed.people.newcomer()
     key = await create_key(timed.api, session)

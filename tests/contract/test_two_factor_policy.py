@@ -140,7 +140,7 @@ async def test_nothing_is_refused_before_the_date_and_the_organization_is_after(
     refused(await timed.api.get("/whoami", bearer=acme.member.access_token), 403, REFUSED)
 
 
-async def test_all_ways_into_the_organization_are_refused_and_all_others_go_on(timed: Timed) -> None:
+async def test_all_ways_into_the_organization_are_refused_and_all_others_keep_working(timed: Timed) -> None:
     acme = await acme_of(timed, "owner")
     api, bearer = timed.api, acme.member.token
     other = await found(api, acme.member, "Other")
@@ -193,7 +193,7 @@ async def test_all_ways_into_the_organization_are_refused_and_all_others_go_on(t
         assert answer.status_code == status, (method, path, answer.text)
 
 
-async def test_member_who_gets_a_factor_goes_on_at_once_and_keeps_it(timed: Timed) -> None:
+async def test_member_who_enrolls_has_access_at_once_and_keeps_it(timed: Timed) -> None:
     acme = await acme_of(timed)
     accepted(await timed.api.post(f"{acme.path}/activate", bearer=acme.member.token))
     key = (await create_key(timed.api, acme.member, organizationId=acme.id))["key"]

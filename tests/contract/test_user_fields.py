@@ -107,7 +107,7 @@ async def test_host_sets_what_is_for_the_server_only(here: Timed) -> None:
     assert made.fields["plan"] == "pro"
 
 
-async def test_users_of_before_show_defaults_and_nulls(here: Timed) -> None:
+async def test_existing_users_show_defaults_and_nulls(here: Timed) -> None:
     session = await here.people.sign_in(here.carol)
     user = session.body["user"]
     assert (user["companyName"], user["born"], user["plan"]) == (None, None, "free")

@@ -140,7 +140,7 @@ async def test_endpoint_that_is_off_gets_nothing_of_that_time_unless_it_is_repla
     assert again.id == lines[0]["eventId"]
 
 
-async def test_failure_is_tried_again_and_dies_at_the_end(deploy: Deploy, receiver: Receiver) -> None:
+async def test_failed_delivery_is_retried_and_then_given_up(deploy: Deploy, receiver: Receiver) -> None:
     here = await deployment_of(deploy, webhook_retry_seconds="60,600")
     session = await administrator_of(here)
     base = "/admin/webhooks"

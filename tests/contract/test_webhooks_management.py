@@ -26,7 +26,7 @@ async def here(deploy: Deploy) -> Timed:
     return await deployment_of(deploy)
 
 
-async def test_life_of_an_endpoint(here: Timed) -> None:
+async def test_endpoint_is_created_changed_and_deleted(here: Timed) -> None:
     session = await administrator_of(here)
     answer = await here.api.post("/admin/webhooks", {**NEW, "description": "the shop"}, bearer=session.token)
     made = accepted(answer, 201)
@@ -62,7 +62,7 @@ async def test_life_of_an_endpoint(here: Timed) -> None:
     assert actions[:3] == ["auth.webhook.deleted", "auth.webhook.updated", "auth.webhook.created"]
 
 
-async def test_secret_is_shown_once_and_rests_sealed(here: Timed) -> None:
+async def test_secret_is_shown_once_and_stored_encrypted(here: Timed) -> None:
     session = await administrator_of(here)
     made = await make(here.api, session, "/admin/webhooks")
     path = f"/admin/webhooks/{made['webhook']['id']}"

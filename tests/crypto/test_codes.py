@@ -121,11 +121,11 @@ def test_a_code_is_read_however_a_person_types_it(code: BackupCode, random: Rand
         pytest.param("ABCD-01234-56789-EFG\u0131", id="dotless i"),
     ],
 )
-def test_a_text_that_cannot_be_a_code_is_none(text: str) -> None:
+def test_a_text_that_cannot_be_a_code_is_refused(text: str) -> None:
     assert codes.parse(text) is None
 
 
-def test_a_long_text_is_none_even_if_a_code_is_in_it() -> None:
+def test_a_long_text_is_not_a_code_even_if_it_contains_one() -> None:
     room = 64 - len(CODE.text)
     assert codes.parse(" " * room + CODE.text) == CODE
     assert codes.parse(" " * (room + 1) + CODE.text) is None

@@ -83,7 +83,7 @@ def test_better_auth_normalised_the_password() -> None:
     assert imported_hashes.is_match(BETTER_AUTH, "pass fi bättery")
 
 
-def test_the_others_did_not_normalise_the_password() -> None:
+def test_the_other_products_did_not_normalize_the_password() -> None:
     stored = bcrypt.hashpw(NOT_NORMALISED.encode(), bcrypt.gensalt(4)).decode()
     assert imported_hashes.is_match(stored, NOT_NORMALISED)
     assert not imported_hashes.is_match(stored, "pass fi bättery")

@@ -119,7 +119,7 @@ def test_the_representation_of_a_signing_key_hides_the_private_half() -> None:
     assert repr(KEY) == f"SigningKey(kid={KEY.kid!r})"
 
 
-def test_a_key_on_another_curve_is_no_signing_key() -> None:
+def test_a_key_on_another_curve_is_not_a_signing_key() -> None:
     pem = ec.generate_private_key(ec.SECP384R1()).private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
@@ -405,7 +405,7 @@ PAYLOAD = json.dumps(CLAIMS)
         pytest.param("[" * 2000, id="deep nesting"),
     ],
 )
-def test_a_rightly_signed_payload_that_is_no_plain_object_is_refused(payload: str) -> None:
+def test_a_correctly_signed_payload_that_is_not_an_object_is_refused(payload: str) -> None:
     assert _is_accepted(_with_payload(PAYLOAD))
     assert not _is_accepted(_with_payload(payload))
 
@@ -469,7 +469,7 @@ def test_a_token_over_the_size_limit_is_refused() -> None:
 @pytest.mark.parametrize(
     "text", ["", ".", "..", "...", TOKEN + ".x", TOKEN.replace(".", "", 1), "\0", "\ud800..", "é.é.é"]
 )
-def test_a_text_that_is_no_token_is_refused(text: str) -> None:
+def test_a_text_that_is_not_a_token_is_refused(text: str) -> None:
     assert not _is_accepted(text)
 
 

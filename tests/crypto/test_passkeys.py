@@ -140,7 +140,7 @@ def test_challenges_are_32_bytes_and_differ() -> None:
 
 
 @given(st.integers(0, 42), st.sampled_from("ABCDwxyz0189-_"))
-def test_changed_handle_is_nobodys(place: int, character: str) -> None:
+def test_changed_handle_belongs_to_no_one(place: int, character: str) -> None:
     handle = ceremonies.new_handle(KEY, bound_to=["sign_in"], issued_at=1_800_000_000)
     changed = handle[: 4 + place] + character + handle[5 + place :]
     if changed != handle:

@@ -414,7 +414,7 @@ async def test_stream_keeps_what_a_killed_relay_sends_again_once(
     assert arrived == ids
 
 
-async def test_outage_of_rabbitmq_is_told_without_the_address(caplog: pytest.LogCaptureFixture) -> None:
+async def test_outage_of_rabbitmq_is_reported_without_the_address(caplog: pytest.LogCaptureFixture) -> None:
     sink = RabbitMQ(f"amqp://auth:wrong-secret@127.0.0.1:{free_port()}/", exchange="x", source=SOURCE)
     with caplog.at_level(logging.DEBUG), pytest.raises(SinkUnavailable) as outage:
         await sink.deliver(an_event())

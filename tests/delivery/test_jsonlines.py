@@ -75,7 +75,7 @@ async def test_line_goes_to_a_new_file_after_the_old_one_was_moved(path: Path, s
     assert ids(path) == ["e3"]
 
 
-async def test_line_stands_alone_after_one_that_a_power_cut_tore(path: Path, sink: JsonLines) -> None:
+async def test_line_after_one_torn_by_a_power_cut_is_whole(path: Path, sink: JsonLines) -> None:
     path.write_text('{"id":"e0"}\n{"id":"to')
     await sink.deliver(event(1))
     first, torn, last = path.read_bytes().splitlines()
@@ -98,7 +98,7 @@ async def test_full_disk_is_an_outage_that_leaves_no_half_line(path: Path, sink:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
-async def test_delivery_goes_on_when_the_disk_has_room_again(path: Path, sink: JsonLines) -> None:
+async def test_delivery_resumes_when_the_disk_has_room_again(path: Path, sink: JsonLines) -> None:
     path.symlink_to("/dev/full")
     for _ in range(2):
         with pytest.raises(SinkUnavailable, match="No space left"):

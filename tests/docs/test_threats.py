@@ -70,7 +70,7 @@ def test_figures_of_the_long_run_are_the_latest() -> None:
     assert PAGE.count(COMMAND) == len(rows(reported))
 
 
-def test_requirements_of_asvs_stand_once_and_with_a_state() -> None:
+def test_each_asvs_requirement_is_listed_once_with_a_state() -> None:
     rows = re.findall(r"^\| V(\d+\.\d+\.\d+) \| [^|]+ \| ([^|]+) \| [^|]+ \|$", PAGE, re.MULTILINE)
     assert len(rows) == len({number for number, _ in rows}) > 80
     assert {state for _, state in rows} <= {"met", "partly", "not met", "host", "n/a"}

@@ -369,7 +369,7 @@ def _sink(**changes: Any) -> OutboxState:
         ({"mails_waiting": 2, "mails_wait_since": NOW - DAY}, data.MAILS, "warn"),
     ],
 )
-def test_standing(changes: dict[str, Any], check: Check, state: State) -> None:
+def test_check_reports_the_state_of_the_data(changes: dict[str, Any], check: Check, state: State) -> None:
     actors = ActorRegistry((CUSTOMER, ADMIN))
     assert (
         found(data.check_data(replace(FINE, **changes), actors, rp_id="shop.example", now=NOW), check).state
@@ -426,7 +426,7 @@ def test_packages_are_held_against_the_pins() -> None:
     assert environment_module.check_python().state == "ok"
 
 
-def test_requirement_is_met_when_nothing_speaks_against_it() -> None:
+def test_requirement_is_met_when_nothing_contradicts_it() -> None:
     one, two = Check("one", "One.", ("6.2.1", "6.2.4")), Check("two", "Two.", ("6.2.4", "11.4.2"))
     given = [one.ok("fine"), two.warn("weak", "Mend it.")]
     assert [(each.chapter, each.met, each.requirements) for each in grades(given)] == [

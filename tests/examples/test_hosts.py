@@ -214,7 +214,7 @@ async def test_mount_answers_for_itself(client: httpx.AsyncClient) -> None:
     assert "/two-factor/enable" in paths
 
 
-async def test_subscriber_hears_of_it(client: httpx.AsyncClient) -> None:
+async def test_subscriber_receives_the_event(client: httpx.AsyncClient) -> None:
     person = await sign_up(client)
     await create_key(client, person, scopes=[])
     expected = {"auth.user.registered", "auth.session.created", "auth.apikey.created"}

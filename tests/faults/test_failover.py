@@ -43,7 +43,7 @@ def replica(primary: PostgresServer) -> Iterator[Replica]:
         yield replica
 
 
-async def test_servers_go_on_with_the_promoted_replica_without_a_restart(
+async def test_servers_use_the_promoted_replica_without_a_restart(
     primary: PostgresServer, replica: Replica, tmp_path: Path
 ) -> None:
     url = (

@@ -156,7 +156,7 @@ async def reading(users: Users, statuses: set[int]) -> AsyncIterator[None]:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_role_that_may_only_read_refuses_writes_and_goes_on_reading(
+async def test_read_only_role_refuses_writes_and_still_reads(
     postgres_databases: PostgresDatabases, start_server: StartServer
 ) -> None:
     url = postgres_databases.new()

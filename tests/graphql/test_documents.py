@@ -86,7 +86,7 @@ def test_the_schema_is_reported_only_where_it_is_open(
     assert ("GRAPHQL_VALIDATION_FAILED", "Introspection is disabled.") in problems(closed, text)
 
 
-def test_the_name_of_a_type_is_no_secret(closed: Documents) -> None:
+def test_the_name_of_a_type_is_not_a_secret(closed: Documents) -> None:
     closed.accept("{__typename me{__typename}}", operation_name=None)
 
 

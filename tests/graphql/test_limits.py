@@ -80,7 +80,7 @@ def test_inline_fragments_add_no_level() -> None:
     assert refusal(nested(8, inside="...{...on A{a{a}}}")) == TOO_DEEP
 
 
-def test_depth_goes_on_through_fragments() -> None:
+def test_depth_is_counted_through_fragments() -> None:
     check(nested(5, inside="...F") + "fragment F on A" + nested(4))
     assert refusal(nested(5, inside="...F") + "fragment F on A" + nested(5)) == TOO_DEEP
 
@@ -169,7 +169,7 @@ def test_introspection_has_a_limit_of_its_own() -> None:
     assert refusal("{__schema{types{" + "...F " * 10 + "}}}" + fragment, open=True) == TOO_MANY_FIELDS
 
 
-def test_what_stands_beside_introspection_is_not_exempt() -> None:
+def test_fields_next_to_introspection_are_not_exempt() -> None:
     assert refusal("{__schema{types{name}}a" + nested(8) + "}", open=True) == TOO_DEEP
 
 

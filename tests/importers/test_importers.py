@@ -28,7 +28,7 @@ def outcomes(report: dict[str, dict[str, dict[str, int]]], kind: str) -> tuple[i
 
 
 @pytest.mark.parametrize("source", EACH)
-async def test_users_sign_in_with_password_and_code_of_before(
+async def test_imported_users_sign_in_with_their_password_and_code(
     source: str, shell: Shell, tmp_path: Path
 ) -> None:
     made = kept(source, tmp_path)
@@ -48,7 +48,7 @@ async def test_users_sign_in_with_password_and_code_of_before(
 
 
 @pytest.mark.parametrize("source", EACH)
-async def test_second_run_brings_nothing_twice_and_a_dry_run_brings_nothing(
+async def test_second_run_imports_nothing_twice_and_a_dry_run_imports_nothing(
     source: str, shell: Shell, tmp_path: Path
 ) -> None:
     made = kept(source, tmp_path)

@@ -80,7 +80,7 @@ async def test_other_databases_are_refused_by_their_name_and_without_the_passwor
 
 
 @pytest.mark.parametrize("name", ['a"b', "a b", "", "a;--", "é", "x" * 64])
-def test_name_that_is_none_is_refused(name: str) -> None:
+def test_invalid_name_is_refused(name: str) -> None:
     with pytest.raises(SourceRefused):
         quoted(name)
 

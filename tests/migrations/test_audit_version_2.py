@@ -89,7 +89,7 @@ async def test_old_record_that_was_marked_as_removed_and_changed_is_noticed(
     assert verify_chain(records) == closing.sequence
 
 
-async def test_process_of_before_writes_on_while_it_is_replaced(migrated_url: str) -> None:
+async def test_old_process_keeps_writing_while_it_is_replaced(migrated_url: str) -> None:
     storage = open_storage(migrated_url)
     await storage.start()
     try:

@@ -197,7 +197,9 @@ async def test_invitation_mailed_by_the_first_version_is_shown(first_url: str, t
         assert [each["email"] for each in invitations["invitations"]] == ["ben@example.com"]
 
 
-async def test_audit_chain_of_the_first_version_holds_and_goes_on(first_url: str, tmp_path: Path) -> None:
+async def test_audit_chain_of_the_first_version_verifies_and_continues(
+    first_url: str, tmp_path: Path
+) -> None:
     async with opened(first_url, tmp_path) as client:
         await client.ask("POST", "/api-keys", {"name": "later"}, bearer=ADA["session"], status=201)
     env = {"AUTH_ENCRYPTION_KEY": HELD["encryptionKey"], "CZO_AUTH_DATABASE_URL": first_url}

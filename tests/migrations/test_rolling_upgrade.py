@@ -136,7 +136,7 @@ async def test_earlier_version_and_this_one_serve_side_by_side(postgres_url: str
             pass
 
 
-async def test_version_that_cannot_run_beside_the_next_one_is_refused(
+async def test_version_that_cannot_run_alongside_the_next_one_is_refused(
     postgres_url: str, tmp_path: Path
 ) -> None:
     newer = next_version(tmp_path, oldest=NEXT)

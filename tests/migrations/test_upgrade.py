@@ -66,7 +66,7 @@ async def test_upgrade_makes_the_tables_of_the_stores(database_url: str, prefix:
     assert await is_current(database_url, prefix)
 
 
-async def test_comparison_would_notice(database_url: str) -> None:
+async def test_comparison_notices_a_difference(database_url: str) -> None:
     await upgrade(database_url)
     await execute(database_url, "DROP INDEX czo_auth_sessions_user_id_ix")
     assert len(await differences(database_url, Tables())) == 1

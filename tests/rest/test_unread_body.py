@@ -53,7 +53,7 @@ async def test_body_without_an_end_is_read_to_the_bound() -> None:
     assert sender.sent == MAX_UNREAD_BYTES // CHUNK
 
 
-async def test_slow_client_is_read_to_its_end_as_long_as_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_client_is_read_to_the_end_as_long_as_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "_UNREAD_SECONDS", 0.5)
     sender = Sender(12, pause=0.1)
     await UnreadBody(scope(ENDLESS), sender).discard()

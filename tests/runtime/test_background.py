@@ -54,7 +54,7 @@ async def test_a_defect_is_reported_with_its_trace(caplog: pytest.LogCaptureFixt
     assert record.exc_info
 
 
-async def test_the_end_waits_a_while_and_then_calls_off_what_is_left(
+async def test_the_end_waits_a_while_and_then_cancels_what_is_left(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     ended: list[str] = []

@@ -79,7 +79,7 @@ def test_memory_is_bounded_and_a_busy_client_stays_limited() -> None:
     assert peak < 5_000_000
 
 
-def test_counters_that_are_over_go_as_others_come() -> None:
+def test_expired_counters_are_removed_as_others_are_added() -> None:
     clock = Clock()
     counters = OwnCounters(clock=clock)
     for number in range(100):

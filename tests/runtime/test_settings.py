@@ -208,7 +208,7 @@ def test_sender_may_have_a_name(text: str, name: str, address: str) -> None:
 @pytest.mark.parametrize(
     "text", ["Shop", "Shop <a>", "a@b.c, d@e.f", "Shop <a@b.c", "Shop\n <a@b.c>", "a b@c.d"]
 )
-def test_sender_that_is_none_is_refused(text: str) -> None:
+def test_invalid_sender_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="mail_from"):
         Settings(mail_from=text)
 

@@ -35,7 +35,7 @@ async def test_key_comes_back_as_kept(rows: Rows) -> None:
     assert await rows.run(lambda tx: tx.api_keys.find(an_id())) is None
 
 
-async def test_times_are_cut_to_milliseconds_and_given_in_utc(rows: Rows) -> None:
+async def test_times_are_truncated_to_milliseconds_and_returned_in_utc(rows: Rows) -> None:
     east = timezone(timedelta(hours=5))
     at = datetime(2026, 7, 1, 17, 30, 15, 123999, tzinfo=east)
     key = await rows.key(await rows.user(), expires_at=at)

@@ -344,7 +344,7 @@ async def test_events_are_pruned_when_every_sink_has_had_them(rows: Rows) -> Non
     assert len(await audit(rows)) == 4
 
 
-async def test_sink_that_is_gone_keeps_no_event_for_ever(rows: Rows) -> None:
+async def test_removed_sink_does_not_keep_events_forever(rows: Rows) -> None:
     await record(rows, *[KEY_CREATED] * 3)
     await record(rows, KEY_CREATED, context=SYSTEM.at(NOW + HOUR))
     await rows.run(lambda tx: tx.outbox.claim_sink("gone", owner="a", until=NOW, now=NOW))

@@ -37,7 +37,7 @@ async def test_nothing_is_counted_once_stopped_whatever_comes_later(rows: Rows) 
     assert await rows.run(lambda tx: tx.challenges.reserve_attempt(user.id, now=late)) is None
 
 
-async def test_cleared_attempts_begin_again(rows: Rows) -> None:
+async def test_cleared_attempts_are_counted_from_zero(rows: Rows) -> None:
     user = await rows.user()
     await rows.run(lambda tx: tx.challenges.reserve_attempt(user.id, now=NOW))
     await rows.run(lambda tx: tx.challenges.lock_until(user.id, until=NOW + HOUR, stopped=True))
@@ -81,7 +81,7 @@ async def test_unknown_expired_and_used_challenges_are_not_claimed(rows: Rows) -
     assert await rows.run(lambda tx: tx.challenges.claim_challenge(digest, now=NOW, max_attempts=5)) is None
 
 
-async def test_challenge_is_consumed_once_and_in_time(rows: Rows) -> None:
+async def test_challenge_is_consumed_once_and_before_it_expires(rows: Rows) -> None:
     user = await rows.user()
     challenge, late = await rows.challenge(user), await rows.challenge(user)
     assert await rows.run(lambda tx: tx.challenges.consume_challenge(challenge.id, now=NOW))

@@ -149,7 +149,7 @@ async def test_new_factor_or_membership_moves_the_token(moved: Moved, rows: Rows
     assert await moved()
 
 
-async def test_organization_that_goes_takes_its_memberships_along(moved: Moved, rows: Rows) -> None:
+async def test_memberships_are_deleted_with_their_organization(moved: Moved, rows: Rows) -> None:
     """By the foreign key, whose deletions fire the triggers of the rows that go."""
     organization = await rows.organization({await rows.user(): "member"})
     assert await moved()

@@ -76,7 +76,7 @@ async def test_question_never_begins_before_the_call() -> None:
     assert database.asked == [["x"], ["x"]]
 
 
-async def test_who_goes_away_takes_nobody_along() -> None:
+async def test_caller_that_disconnects_does_not_cancel_others() -> None:
     database = Database()
     batches = LookupBatches(database.ask, at_once=1)
     looking = [asyncio.create_task(batches.find("q", f"v{number}")) for number in range(4)]

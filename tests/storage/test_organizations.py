@@ -159,7 +159,9 @@ async def test_invitation_is_found_by_id_digest_and_address(rows: Rows) -> None:
 
 
 @pytest.mark.parametrize("status", ["accepted", "rejected", "canceled"])
-async def test_invitation_is_closed_once_and_in_time(rows: Rows, status: InvitationStatus) -> None:
+async def test_invitation_is_answered_once_and_before_it_expires(
+    rows: Rows, status: InvitationStatus
+) -> None:
     acme, inviter = await rows.organization(), await rows.user()
     kept, late = await rows.invitation(acme, inviter), await rows.invitation(acme, inviter)
 

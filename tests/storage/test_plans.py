@@ -140,7 +140,7 @@ def scanned_on_postgresql(sent: Sent) -> Iterator[str]:
 @pytest.mark.parametrize(
     "table", tables_of(DEFAULT_PREFIX).metadata.sorted_tables, ids=lambda each: each.name
 )
-def test_what_is_deleted_along_is_found_by_an_index(table: Any) -> None:
+def test_rows_deleted_by_cascade_are_found_by_an_index(table: Any) -> None:
     firsts = {next(iter(index.columns)).name for index in table.indexes if index.name not in PARTIAL}
     firsts |= {
         next(iter(rule.columns)).name

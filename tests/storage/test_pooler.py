@@ -75,7 +75,7 @@ async def test_storage_works_through_a_pooler_in_transaction_mode(
         await storage.close()
 
 
-async def test_pooler_that_dies_is_an_outage_that_ends(
+async def test_end_of_the_pooler_is_an_outage_until_it_is_back(
     migrated_postgres_url: str, postgres_server: PostgresServer
 ) -> None:
     with PgBouncer(postgres_server) as bouncer:

@@ -217,7 +217,7 @@ async def test_all_connections_in_use_for_too_long_is_an_outage(rows: Rows) -> N
     await everything_works(rows)
 
 
-async def test_step_runs_again_when_its_connection_dies_before_the_commit(rows: Rows) -> None:
+async def test_step_is_repeated_when_its_connection_breaks_before_the_commit(rows: Rows) -> None:
     user, runs = a_user(), []
 
     def step(tx: Transaction) -> bool:
@@ -232,7 +232,7 @@ async def test_step_runs_again_when_its_connection_dies_before_the_commit(rows: 
     assert await rows.run(lambda tx: tx.users.find(user.id)) == user
 
 
-async def test_lookup_asks_again_when_its_connection_dies(rows: Rows, server: PostgresServer) -> None:
+async def test_lookup_is_repeated_when_its_connection_breaks(rows: Rows, server: PostgresServer) -> None:
     user, digest = await rows.user(), a_digest()
     await rows.session(user, digest=digest)
     kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'czo-auth'"
@@ -292,7 +292,7 @@ async def test_text_that_postgresql_cannot_hold_is_our_fault_and_stays_unsaid(ro
     await everything_works(rows)
 
 
-async def test_callers_who_go_away_take_no_connection_along(rows: Rows) -> None:
+async def test_cancelled_callers_keep_no_connection(rows: Rows) -> None:
     user = await rows.user()
     other = await asyncpg.connect(rows.storage.url)
     async with other.transaction():
@@ -307,7 +307,7 @@ async def test_callers_who_go_away_take_no_connection_along(rows: Rows) -> None:
     await everything_works(rows)
 
 
-async def test_lookups_who_go_away_take_no_connection_along(rows: Rows) -> None:
+async def test_cancelled_lookups_keep_no_connection(rows: Rows) -> None:
     for _ in range(20):
         looking = asyncio.create_task(rows.storage.lookup.find_api_key(a_digest()))
         await asyncio.sleep(0)

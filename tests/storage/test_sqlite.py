@@ -241,7 +241,7 @@ async def test_refusal_of_a_step_passes_with_its_cause(rows: Rows) -> None:
     assert await rows.run(lambda tx: tx.users.count()) == 0
 
 
-async def test_caller_who_goes_away_leaves_the_rest_in_order(rows: Rows) -> None:
+async def test_cancelled_caller_leaves_the_others_in_order(rows: Rows) -> None:
     with closing(sqlite3.connect(database_path(rows.storage.url), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         waiting = [asyncio.create_task(rows.user()) for _ in range(3)]

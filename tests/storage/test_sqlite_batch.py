@@ -194,7 +194,7 @@ async def test_refusal_is_answered_after_the_commit_only(storage: SqliteStorage)
     assert held.count("COMMIT") == 1
 
 
-async def test_step_whose_time_is_over_is_not_run(migrated_sqlite_url: str) -> None:
+async def test_step_past_its_deadline_is_not_run(migrated_sqlite_url: str) -> None:
     storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_", timeout=0.2)
     await storage.start()
     run = threading.Event()

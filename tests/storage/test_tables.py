@@ -23,7 +23,7 @@ def test_names_fit_into_postgresql_for_the_longest_prefix() -> None:
 @pytest.mark.parametrize(
     "prefix", ["", "a b", 'a"', "a;", "Auth_", "1a", "é", "a" * 25, "pg_a", "sqlite_", "a-", "a\n"]
 )
-def test_prefix_that_cannot_stand_in_sql_is_refused(prefix: str) -> None:
+def test_prefix_that_is_invalid_in_sql_is_refused(prefix: str) -> None:
     with pytest.raises(ValueError, match="prefix"):
         Tables(prefix)
     with pytest.raises(ValueError, match="prefix"):

@@ -33,7 +33,7 @@ async def test_user_comes_back_as_kept(rows: Rows) -> None:
     assert await rows.run(lambda tx: tx.users.lock(user.id)) == user
 
 
-async def test_unknown_users_are_none(rows: Rows) -> None:
+async def test_unknown_users_are_not_found(rows: Rows) -> None:
     assert await rows.run(lambda tx: tx.users.find(an_id())) is None
     assert await rows.run(lambda tx: tx.users.find_by_email("nobody@example.com")) is None
     assert await rows.run(lambda tx: tx.users.lock(an_id())) is None

@@ -82,7 +82,7 @@ async def test_restart_keeps_address_and_rows(server: PostgresServer) -> None:
     assert await value_of(url, "SELECT id FROM things") == 7
 
 
-async def test_paused_server_hangs_and_goes_on(server: PostgresServer) -> None:
+async def test_paused_server_hangs_until_it_is_resumed(server: PostgresServer) -> None:
     connection = await asyncpg.connect(server.url())
     server.pause()
     try:

@@ -57,7 +57,7 @@ async def test_the_overview_counts_who_has_a_second_factor(pages: Pages) -> None
     assert "1 must turn it on before they can do anything else." in text
 
 
-async def test_a_script_is_reported_to_leave_when_the_session_is_over(pages: Pages) -> None:
+async def test_a_script_is_redirected_when_the_session_has_ended(pages: Pages) -> None:
     answer = await pages.get("/admin/users", hx_request="true")
     assert answer.status_code == 204
     assert answer.headers["hx-redirect"] == "/account/sign-in?next=%2Fadmin%2Fusers"
@@ -108,7 +108,7 @@ async def test_pages_and_exports_of_the_audit_log_keep_the_filters(pages: Pages)
     assert len(found.json()["audit"]) == PAGE + 3
 
 
-async def test_a_time_that_is_none_is_refused_with_a_sentence(pages: Pages) -> None:
+async def test_an_invalid_time_is_refused_with_a_sentence(pages: Pages) -> None:
     ada = await pages.here.people.sign_in(pages.here.ada, "admin")
     for query in ("since=yesterday", "until=0001-01-01T00:00%2B14:00"):
         answer = await pages.get(f"/admin/audit?{query}", session=ada.token)

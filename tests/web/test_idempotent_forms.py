@@ -130,7 +130,7 @@ async def test_a_form_sent_twice_makes_one_secret_whose_page_can_be_reloaded(
 
 
 @pytest.mark.parametrize("make", CASES)
-async def test_the_page_is_over_after_ten_minutes_and_for_every_other_session(
+async def test_the_page_expires_after_ten_minutes_and_is_closed_to_other_sessions(
     pages: Pages, make: NewCase
 ) -> None:
     case = await make(pages)

@@ -121,7 +121,7 @@ async def test_a_form_acts_although_the_page_after_it_fails(
         ("a\nb\n{{ x | nofilter }}", r"layout\.html is broken: .*nofilter.* \(at line 3\)"),
     ],
 )
-async def test_a_broken_template_stops_the_start_and_says_which_line(
+async def test_a_broken_template_stops_the_start_and_names_the_line(
     sqlite_databases: SqliteDatabases, tmp_path: Path, text: str, sentence: str
 ) -> None:
     tmp_path.joinpath("layout.html").write_text(text)

@@ -39,7 +39,7 @@ async def test_looking_changes_nothing_and_a_click_ends_everything(pages: Pages,
 
 
 @pytest.mark.parametrize("token", ["", "czm_x", "%00", "czm_" + "A" * 56])
-async def test_a_link_that_is_none_says_so(pages: Pages, token: str) -> None:
+async def test_a_malformed_link_says_so(pages: Pages, token: str) -> None:
     page = await pages.get(f"/secure-account?token={token}")
     assert page.status_code in (200, 400)
     assert 'action="/account/secure-account"' not in page.text

@@ -32,7 +32,7 @@ async def test_next_and_the_typed_address_survive_another_actor_type_and_sign_up
     assert 'value="new@example.com"' in (await pages.get(answer.headers["location"][len("/account") :])).text
 
 
-async def test_the_address_of_a_refused_sign_in_goes_along(pages: Pages) -> None:
+async def test_the_email_of_a_refused_sign_in_is_kept(pages: Pages) -> None:
     account = await pages.here.people.sign_up()
     form = {"as": "merchant", "email": account.email, "password": account.password, "next": "/api-keys"}
     text = (await pages.post("/sign-in", form)).text

@@ -71,7 +71,7 @@ def stranger() -> Iterator[str]:
     server.server_close()
 
 
-def test_server_that_is_none_of_ours_is_reported_and_not_followed(
+def test_server_that_is_not_ours_is_reported_and_not_followed(
     fresh: Shell, stranger: str, tmp_path: Path
 ) -> None:
     key = tokens.new_token("czo_")
@@ -107,6 +107,6 @@ def test_live_key_that_may_not_be_used_from_here_is_reported_and_revoked(
         assert [json.loads(line)["state"] for line in done.stdout.splitlines()] == [state] * 2
 
 
-def test_address_that_is_none_is_reported(fresh: Shell) -> None:
+def test_invalid_address_is_reported(fresh: Shell) -> None:
     for url in ("https://ex\nample.com", "https://[::1", "http://shop.example", "https://u:p@shop.example"):
         assert "--ask" in fresh.run("scan", "--ask", url, "/nowhere", code=2).stderr

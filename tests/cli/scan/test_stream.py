@@ -60,7 +60,7 @@ def test_key_across_a_border_is_found_once() -> None:
 
 
 @given(st.text(alphabet="AEIMQUYcgkosw048Bxyz_-09", min_size=38, max_size=46), filler, filler)
-def test_text_that_is_no_token_is_not_found(secret: str, before: bytes, after: bytes) -> None:
+def test_text_that_is_not_a_token_is_not_found(secret: str, before: bytes, after: bytes) -> None:
     data = before + b" czo_" + secret.encode() + b" " + after
     expected = [f"czo_{secret}"] if tokens.is_well_formed(f"czo_{secret}", "czo_") else []
     assert found(data) == expected

@@ -75,7 +75,7 @@ def test_list_has_from_one_to_twenty_entries() -> None:
         (None, False),
     ],
 )
-def test_address_is_admitted_as_what_it_stands_for(address: str | None, admitted: bool) -> None:
+def test_address_is_compared_in_its_canonical_form(address: str | None, admitted: bool) -> None:
     assert admits(("192.0.2.7", "2001:db8::/32"), address) is admitted
 
 
@@ -95,7 +95,9 @@ def test_all_of_ipv6_holds_no_ipv4() -> None:
         (("::1",), ("::/0", "10.0.0.0/8"), True),
     ],
 )
-def test_narrower_list_lies_within(narrow: tuple[str, ...], wide: tuple[str, ...], within: bool) -> None:
+def test_narrower_list_is_within_the_wider_one(
+    narrow: tuple[str, ...], wide: tuple[str, ...], within: bool
+) -> None:
     assert is_within(narrow, wide) is within
 
 

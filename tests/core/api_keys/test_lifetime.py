@@ -41,7 +41,7 @@ def test_key_without_an_end_has_no_notice() -> None:
     assert notice_within(None, now=NOW) is None
 
 
-def test_longest_life_is_given_where_none_was_wished() -> None:
+def test_maximum_lifetime_applies_when_no_expiry_is_requested() -> None:
     assert bounded_end(None, longest_days=None, since=NOW) is None
     assert bounded_end(None, longest_days=3, since=NOW) == NOW + 3 * DAY
     assert bounded_end(NOW + 3 * DAY, longest_days=3, since=NOW) == NOW + 3 * DAY
@@ -67,7 +67,7 @@ def test_disuse_is_warned_of_a_week_before_or_half_of_a_short_time() -> None:
 
 
 @pytest.mark.parametrize(("days", "said"), [(1, "1 day here"), (2, "2 days here")])
-def test_end_beyond_the_longest_life_is_refused_with_it(days: int, said: str) -> None:
+def test_expiry_beyond_the_maximum_lifetime_is_refused(days: int, said: str) -> None:
     with pytest.raises(LifetimeTooLong) as caught:
         bounded_end(NOW + days * DAY + SECOND, longest_days=days, since=NOW)
     assert caught.value.details == (("expiresAt", f"A key lives at most {said}."),)

@@ -73,7 +73,7 @@ def test_month_to_day_and_removal_let_more_pass(new: Quota | None, old: Quota | 
     assert lets_more_pass(new, old) is more
 
 
-def test_counter_stays_the_one_of_before() -> None:
+def test_changed_quota_keeps_its_counter() -> None:
     update = QuotaUpdate.of(3, "month")
     assert update.on(None, key_id=OTHER) == Quota(maximum=3, period="month", counter_id=OTHER)
     assert update.on(a_quota(9), key_id=OTHER) == a_quota(3, "month")

@@ -53,7 +53,7 @@ def test_numbers_out_of_bounds_are_refused(wish: RateLimitUpdate, field: str) ->
     assert caught.value.details[0][0] == field
 
 
-def test_tighter_is_fewer_in_no_shorter_a_time() -> None:
+def test_tighter_means_fewer_uses_in_the_same_or_a_longer_window() -> None:
     assert is_as_tight(OWN, None)
     assert is_as_tight(OWN, OWN)
     assert is_as_tight(RateLimit(requests=4, window_seconds=7200), OWN)

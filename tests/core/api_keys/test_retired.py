@@ -35,7 +35,7 @@ def test_form_is_read_from_its_text() -> None:
         "",
     ],
 )
-def test_form_that_could_not_be_distinguished_or_is_too_weak_is_none(text: str) -> None:
+def test_format_that_is_ambiguous_or_too_weak_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         RetiredKeyFormat.parse(text)
 

@@ -82,7 +82,7 @@ def test_clock_that_was_set_back_notes_nothing() -> None:
     assert latest(usage) == {}
 
 
-def test_what_the_database_said_last_stands_against_what_it_said_before() -> None:
+def test_latest_state_of_the_database_replaces_an_earlier_one() -> None:
     usage = KeyUsage()
     saw(usage, "a", stored=NOW, now=NOW + MINUTE - timedelta(seconds=1))
     saw(usage, "a", stored=NOW - MINUTE, now=NOW + MINUTE - timedelta(seconds=1))

@@ -30,7 +30,7 @@ async def test_sink_gets_every_event_once_and_in_the_order_of_the_commits(transa
     assert [event.data["mark"] for event in notebook.got[:4]] == ["u0:0", "u1:1", "u2:2", "u0:3"]
 
 
-async def test_next_relay_goes_on_where_the_last_one_stopped(transactions: Transactions) -> None:
+async def test_next_relay_continues_where_the_last_one_stopped(transactions: Transactions) -> None:
     first, second = Notebook(), Notebook()
     await record(transactions, "u:1", "u:2")
     async with running(transactions, first):
@@ -170,7 +170,7 @@ async def test_neither_an_idle_relay_nor_one_that_waits_for_a_sink_is_busy(
 
 
 # --- an event that is refused ----------------------------------------------------------------------------------------
-async def test_refused_event_is_dead_lettered_after_five_tries_and_those_behind_go_on(
+async def test_refused_event_is_dead_lettered_after_five_tries_and_later_ones_are_delivered(
     transactions: Transactions, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids = await record(transactions, "a:1", "b:2", "a:3", "b:4", "a:5")
@@ -208,7 +208,7 @@ async def test_dead_lettered_event_stays_behind_when_the_relay_starts_again(
     assert second.ids == ids
 
 
-async def test_event_that_is_taken_at_last_is_not_dead_lettered(transactions: Transactions) -> None:
+async def test_event_that_is_accepted_at_last_is_not_dead_lettered(transactions: Transactions) -> None:
     async def ask(event: Event) -> None:
         if len(notebook.offered) < 5:
             raise ValueError

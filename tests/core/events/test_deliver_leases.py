@@ -294,7 +294,7 @@ async def test_cancelled_relay_gives_the_lease_back(transactions: Transactions) 
 
 
 # --- a database that is down -----------------------------------------------------------------------------------------
-async def test_relay_goes_on_when_the_database_came_back(
+async def test_relay_resumes_when_the_database_is_back(
     postgres_server: PostgresServer, postgres_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     await upgrade(postgres_url)
@@ -347,7 +347,7 @@ async def test_event_whose_delivery_could_not_be_noted_is_not_delivered_again(sq
     await storage.close()
 
 
-async def test_relay_goes_on_after_a_fault_it_does_not_know(
+async def test_relay_continues_after_an_unknown_fault(
     transactions: Transactions, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()

@@ -80,7 +80,7 @@ async def test_a_mail_survives_a_server_that_is_down_for_a_day_and_is_sent_once(
     assert TOKEN not in caplog.text
 
 
-async def test_a_kept_mail_rests_sealed(deployment: Deployment) -> None:
+async def test_a_stored_mail_is_encrypted(deployment: Deployment) -> None:
     await delayed(deployment).keep(message(), now=NOW)
 
     def rows(tx: object) -> str:
@@ -97,7 +97,7 @@ async def test_a_kept_mail_rests_sealed(deployment: Deployment) -> None:
     ("valid_for", "lifetime"),
     [(None, KEPT_FOR), (timedelta(hours=1), timedelta(hours=1)), (timedelta(days=7), KEPT_FOR)],
 )
-async def test_a_mail_is_given_up_when_its_link_is_over_or_after_two_days(
+async def test_a_mail_is_given_up_when_its_link_expires_or_after_two_days(
     deployment: Deployment,
     caplog: pytest.LogCaptureFixture,
     valid_for: timedelta | None,

@@ -46,7 +46,7 @@ async def test_repeated_request_gets_the_answer_of_the_first(deployment: Deploym
     assert await requests_of(deployment).read(answer_id, context=Context(now=NOW).of(ada)) == again
 
 
-async def test_answer_rests_sealed(deployment: Deployment) -> None:
+async def test_stored_answer_is_encrypted(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
     await run_once(deployment, ada, body=b'{"password": "hunter2hunter2"}')
     lineage = ada.lineage_id or ""

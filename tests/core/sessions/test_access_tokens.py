@@ -112,7 +112,7 @@ def test_token_is_believed_from_a_minute_before_its_time_until_a_minute_after_it
     assert found.expires_at == NOW.timestamp() + 900 + 60
 
 
-def test_token_is_refused_when_its_time_is_over() -> None:
+def test_expired_token_is_refused() -> None:
     tokens = loaded()
     token = tokens.sign(SESSION, restricted=False, now=NOW)
     tokens.verify(token, now=NOW + timedelta(minutes=15, seconds=59))

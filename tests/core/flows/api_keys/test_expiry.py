@@ -143,7 +143,7 @@ async def test_key_whose_end_is_moved_is_notified_of_its_new_end(deployment: Dep
 
 
 @pytest.mark.each_database
-async def test_processes_that_remind_together_tell_once(deployment: Deployment, migrated_url: str) -> None:
+async def test_processes_that_remind_at_once_remind_once(deployment: Deployment, migrated_url: str) -> None:
     people = [await deployment.person(f"user{number}") for number in range(4)]
     keys = [await key_of(deployment, person, days=40) for person in people for _ in range(3)]
     async with open_deployment(migrated_url, key=KEY) as other:
@@ -272,7 +272,7 @@ async def test_no_key_ends_unwarned_when_the_rule_comes_late(deployment: Deploym
     assert len(await deployment.events(EXPIRED)) == 1
 
 
-async def test_use_after_the_warning_begins_a_new_life(deployment: Deployment) -> None:
+async def test_use_after_the_warning_restarts_the_period(deployment: Deployment) -> None:
     ada = await deployment.person("ada")
     acme = await deployment.organization(ada)
     key = await key_of(deployment, ada, organization_id=acme.id)

@@ -270,7 +270,7 @@ async def test_memory_of_signatures_is_bounded(
 
 # --- what is refused -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("text", ["", "é" * 47, tokens.SESSION + "A" * 44, tokens.CHALLENGE + "A" * 43])
-async def test_text_of_another_form_is_refused_without_a_look_into_the_database(
+async def test_text_of_another_form_is_refused_without_a_database_query(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     memory = Memory(deployment, monkeypatch)
@@ -313,7 +313,7 @@ async def test_unknown_key_has_no_owner_to_check(deployment: Deployment) -> None
         await authenticate.check_owner(tokens.new_token("czo_"), now=NOW)
 
 
-async def test_key_of_an_organization_dies_with_the_membership_alone(deployment: Deployment) -> None:
+async def test_key_of_an_organization_is_refused_after_the_membership_ends(deployment: Deployment) -> None:
     """S17, without what else a removal does: the key itself is not revoked here."""
     owner = await deployment.person("ada")
     organization = await deployment.organization(owner)

@@ -153,7 +153,7 @@ def test_asking_for_unknown_ones_keeps_and_pushes_out_nothing() -> None:
     assert all(cache.get(name, change_token=change_token, now=NOW) for name in "abc")
 
 
-def test_memory_of_nothing_asks_for_no_stamp() -> None:
+def test_empty_cache_asks_for_no_change_token() -> None:
     assert memory(max_entries=0).change_token() is None
     lookup = Stamps()
     assert memory(lookup).change_token() is lookup.present

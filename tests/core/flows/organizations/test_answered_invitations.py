@@ -107,7 +107,7 @@ async def test_addresses_are_compared_in_their_canonical_form(
     assert await deployment.role_of(acme, bob) == "member"
 
 
-async def test_invitation_lives_48_hours(deployment: Deployment) -> None:
+async def test_invitation_is_valid_for_48_hours(deployment: Deployment) -> None:
     ada, bob = await deployment.person("ada"), await deployment.person("bob")
     acme = await deployment.organization(ada)
     sent = await invite(deployment, ada, acme)
@@ -131,7 +131,9 @@ async def test_odd_and_unknown_tokens_get_one_answer(migrated_sqlite_url: str, t
 
 
 @pytest.mark.parametrize("fate", ["banned", "removed", "demoted", "outranked"])
-async def test_invitation_dies_with_its_inviters_right_to_send_it(deployment: Deployment, fate: str) -> None:
+async def test_invitation_ends_when_its_inviter_loses_the_right_to_send_it(
+    deployment: Deployment, fate: str
+) -> None:
     ada, bob = await deployment.person("ada"), await deployment.person("bob", email_verified=True)
     acme = await deployment.organization(ada)
     inviter = await deployment.member(acme, "inv", "owner")
@@ -159,7 +161,7 @@ async def test_invitation_dies_with_its_inviters_right_to_send_it(deployment: De
     await accept(deployment, bob, again.token)
 
 
-async def test_invitation_dies_with_the_organization(deployment: Deployment) -> None:
+async def test_invitation_ends_with_the_organization(deployment: Deployment) -> None:
     ada, bob = await deployment.person("ada"), await deployment.person("bob")
     acme = await deployment.organization(ada)
     sent = await invite(deployment, ada, acme)

@@ -83,7 +83,7 @@ async def test_nobody_invites_above_their_own_role(deployment: Deployment) -> No
             assert seen == "done", (own, role)
 
 
-async def test_stranger_cannot_tell_an_organization_from_none(deployment: Deployment) -> None:
+async def test_outsider_cannot_tell_whether_an_organization_exists(deployment: Deployment) -> None:
     ada, eve = await deployment.person("ada"), await deployment.person("eve")
     acme = await deployment.organization(ada)
     sent = await invite(deployment, ada, acme)

@@ -97,7 +97,7 @@ async def test_slug_belongs_to_one_organization_until_it_is_deleted(deployment: 
         NewOrganization(name="Acme", metadata={"x": "é" * 2048}),
     ],
 )
-async def test_odd_input_founds_nothing(migrated_sqlite_url: str, new: NewOrganization) -> None:
+async def test_odd_input_creates_no_organization(migrated_sqlite_url: str, new: NewOrganization) -> None:
     async with open_deployment(migrated_sqlite_url) as deployment:
         ada = await deployment.person("ada")
         with pytest.raises(ValidationFailed):
@@ -152,7 +152,7 @@ async def test_founding_can_be_kept_to_actor_types_that_found(deployment: Deploy
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
-async def test_stranger_cannot_tell_an_organization_from_none(deployment: Deployment) -> None:
+async def test_outsider_cannot_tell_whether_an_organization_exists(deployment: Deployment) -> None:
     ada, stranger = await deployment.person("ada"), await deployment.person("stranger")
     acme = await deployment.organization(ada)
     acts: list[Callable[[Organization], Awaitable[object]]] = [

@@ -26,7 +26,7 @@ async def merchant(deployment: Deployment) -> tuple[User, IssuedSession]:
     return user, await deployment.session_of(user, actor_type="merchant")
 
 
-async def test_family_of_a_session_that_lives_goes_on(deployment: Deployment) -> None:
+async def test_family_of_a_live_session_is_kept(deployment: Deployment) -> None:
     _, issued = await merchant(deployment)
     refreshed = await deployment.runtime.refresh.refresh(issued.refresh_token, context=from_here(NOW))
     again = await deployment.runtime.refresh.refresh(refreshed.refresh_token, context=from_here(NOW))
@@ -70,7 +70,7 @@ async def test_new_tokens_do_not_show(deployment: Deployment) -> None:
         assert secret not in repr(refreshed)
 
 
-async def test_token_that_comes_back_is_reported_as_a_theft_once(deployment: Deployment) -> None:
+async def test_reused_token_is_reported_as_a_theft_once(deployment: Deployment) -> None:
     """S22: the grace has ten seconds, the last moment included."""
     user, issued = await merchant(deployment)
     refresh = deployment.runtime.refresh.refresh

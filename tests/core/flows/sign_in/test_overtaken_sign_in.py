@@ -15,7 +15,7 @@ MOMENTS = 12
 
 
 @pytest.mark.each_database
-async def test_actor_type_that_is_lost_meanwhile_gets_no_session(
+async def test_actor_type_that_is_lost_in_the_meantime_gets_no_session(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A session of it would be refused, but live again as soon as the actor type is granted again."""

@@ -115,7 +115,7 @@ async def recorded(deployment: Deployment, person: Principal, action: str) -> in
 
 # --- factors ---------------------------------------------------------------------------------------------------------
 @pytest.mark.each_database
-async def test_no_codes_are_made_for_somebody_whose_factor_went_meanwhile(
+async def test_no_codes_are_made_for_a_user_whose_factor_was_removed_in_the_meantime(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manage = deployment.runtime.manage_two_factor
@@ -161,7 +161,7 @@ async def test_factor_is_turned_off_once(deployment: Deployment, monkeypatch: py
 
 
 @pytest.mark.each_database
-async def test_app_that_came_meanwhile_is_replaced_by_nobody_who_did_not_ask_for_that(
+async def test_app_added_in_the_meantime_is_not_replaced_without_being_asked(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beside a passkey an app is started with recent proof; replacing one takes ``replace`` and the password."""
@@ -308,7 +308,7 @@ SENSITIVE = {
 
 
 @pytest.mark.parametrize("name", SENSITIVE)
-async def test_session_that_is_ended_meanwhile_changes_nothing(
+async def test_session_that_ends_in_the_meantime_changes_nothing(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Once all sessions were ended, requests of theirs that are still running change nothing more."""

@@ -127,7 +127,9 @@ async def test_reset_is_carried_out_when_it_is_due_and_not_before(deployment: De
 
 
 @pytest.mark.parametrize("lost", ["actor_type", "factor", "ban"])
-async def test_reset_dies_when_who_asked_could_not_ask_any_more(deployment: Deployment, lost: str) -> None:
+async def test_reset_ends_when_its_requester_loses_the_right_to_ask(
+    deployment: Deployment, lost: str
+) -> None:
     admin, carol = await administrator(deployment), await protected(deployment)
     await ask(deployment, admin, carol)
     administration = deployment.runtime.administration
@@ -276,7 +278,7 @@ async def test_reset_that_was_replaced_while_housekeeping_came_is_not_the_new_on
     assert (await recovery.list_waiting()).total == 1
 
 
-async def test_user_that_is_gone_takes_the_reset_along(deployment: Deployment) -> None:
+async def test_reset_ends_with_its_user(deployment: Deployment) -> None:
     admin, carol = await administrator(deployment), await protected(deployment)
     await ask(deployment, admin, carol)
 

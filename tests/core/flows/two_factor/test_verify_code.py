@@ -157,7 +157,7 @@ async def test_lock_is_reported_once_with_the_count(here: Timed) -> None:
     assert len(await events(here, types.TWO_FACTOR_LOCKED)) == 1
 
 
-async def test_lock_that_was_lifted_meanwhile_is_not_reported(here: Timed) -> None:
+async def test_lock_that_was_lifted_in_the_meantime_is_not_reported(here: Timed) -> None:
     services = here.runtime.services
     await record_wrong_code(services, here.carol.id, 10, "otp", context=from_here(here.clock()))
     assert await events(here, types.TWO_FACTOR_LOCKED) == []
