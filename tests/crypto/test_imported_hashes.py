@@ -107,10 +107,50 @@ def test_a_foreign_text_is_not_known_and_matches_nothing(stored: str) -> None:
 
 
 @pytest.mark.parametrize(("cost", "could"), [("03", False), ("04", True), ("14", True), ("15", False)])
-def test_bcrypt_hashes_within_the_bounds_is_within_bounds(cost: str, could: bool) -> None:
+def test_bcrypt_costs_from_4_to_14_are_within_bounds(cost: str, could: bool) -> None:
     assert imported_hashes.is_within_bounds(f"$2b${cost}$" + "a" * 53) is could
 
 
 @pytest.mark.parametrize(("n", "could"), [(1, False), (2, True), (3, False), (4, True)])
 def test_scrypt_needs_a_power_of_two(n: int, could: bool) -> None:
     assert imported_hashes.is_within_bounds(SCRYPT.replace("1024$", f"{n}$")) is could
+
+
+@pytest.mark.parametrize(
+    ("n", "r", "p", "could"),
+    [
+        # N * r * p: 2^20 is the bound, and N * r is at the bound of the table.
+        (65_536, 8, 2, True),
+        (65_536, 8, 3, False),
+        # 128 * N * r: 64 MiB is the bound; these are 65 MiB and 65,600 KiB.
+        (8_192, 65, 1, False),
+        (512, 1_025, 1, False),
+        # 128 * r * (p + 2): 1 MiB is the bound.
+        (2, 8, 1_022, True),
+        (2, 8, 1_023, False),
+    ],
+)
+def test_scrypt_costs_are_bounded_in_work_table_and_blocks(n: int, r: int, p: int, could: bool) -> None:
+    stored = f"scrypt${n}$salt${r}${p}${'A' * 86}=="
+    assert imported_hashes.is_within_bounds(stored) is could
+
+
+@pytest.mark.parametrize(
+    ("stored", "dummy"),
+    [
+        ("$2y$05$" + "a" * 53, "$2b$05$" + "." * 53),
+        (BETTER_AUTH, "0" * 32 + ":" + "0" * 128),
+        (PBKDF2, "pbkdf2_sha256$1000$decoy$" + "A" * 43 + "="),
+        (SCRYPT, "scrypt$1024$decoy$8$5$" + "A" * 86 + "=="),
+    ],
+    ids=["bcrypt", "better-auth", "PBKDF2", "scrypt"],
+)
+def test_a_dummy_hash_costs_the_same_and_matches_nothing(stored: str, dummy: str) -> None:
+    assert imported_hashes.dummy_hash_of(stored) == dummy
+    assert imported_hashes.is_within_bounds(dummy), "it is worked on as a stored one is"
+    assert not imported_hashes.is_match(dummy, PASSWORD)
+
+
+@pytest.mark.parametrize("stored", ["", "x", *BEYOND_BOUNDS.values()])
+def test_what_is_not_verified_has_no_dummy_hash(stored: str) -> None:
+    assert imported_hashes.dummy_hash_of(stored) is None

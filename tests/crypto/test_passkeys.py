@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from contextlib import suppress
 from typing import Any
@@ -129,6 +130,17 @@ def test_handle_is_a_token_that_its_key_and_its_owner_recognize() -> None:
     assert ceremonies.find_key(handle, [OTHER_KEY], bound_to=["register", "a"]) is None
     for place in (["register", "b"], ["sign_in", "a"], ["register"], ["register", "a", ""], ["register,a"]):
         assert ceremonies.find_key(handle, [KEY], bound_to=place) is None
+
+
+def test_handle_and_challenge_are_macs_that_another_version_computes_alike() -> None:
+    """Processes of two versions serve one ceremony, so the construction may not change."""
+    assert ceremonies.PURPOSE == "passkey-ceremony"
+    raw = bytes.fromhex("6b49d200") + bytes(range(12))
+    tag = hmac.digest(KEY, b"handle\x00" + raw + b'["register","a"]', "sha256")[:16]
+    handle = "czw_" + base64url.encode(raw + tag)
+    assert ceremonies.find_key(handle, [KEY], bound_to=["register", "a"]) == KEY
+    assert ceremonies.issued_at(handle) == 1_800_000_000
+    assert ceremonies.challenge_of(handle, KEY) == hmac.digest(KEY, b"challenge\x00" + raw + tag, "sha256")
 
 
 def test_challenges_are_32_bytes_and_differ() -> None:

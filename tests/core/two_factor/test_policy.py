@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from czo_auth.core.two_factor.policy import TwoFactorPolicy
+from czo_auth.core.two_factor.policy import TwoFactorPolicy, must_renew
 
 
 def test_numbers_are_those_of_the_requirements() -> None:
@@ -19,3 +19,17 @@ def test_numbers_are_those_of_the_requirements() -> None:
     assert policy.trusted_device_lifetime == timedelta(days=30)
     assert policy.trust_mandatory_devices is False
     assert policy.reset_wait == timedelta(0)
+
+
+def test_reset_of_factors_with_an_uncertain_owner_waits_a_day_at_least() -> None:
+    assert TwoFactorPolicy().wait_for(factors_kept=False) == timedelta(0)
+    assert TwoFactorPolicy().wait_for(factors_kept=True) == timedelta(days=1)
+    policy = TwoFactorPolicy(reset_wait=timedelta(days=3))
+    assert policy.wait_for(factors_kept=False) == policy.wait_for(factors_kept=True) == timedelta(days=3)
+
+
+def test_short_secret_must_be_renewed_from_the_end_of_its_term_on() -> None:
+    end = datetime(2026, 7, 1, tzinfo=UTC)
+    assert must_renew(end, now=end) is True
+    assert must_renew(end, now=end - timedelta(milliseconds=1)) is False
+    assert must_renew(None, now=end) is False
