@@ -170,6 +170,7 @@ MAX_SERVICE_ACCOUNT_KEYS_A_DAY: Final = 2000
 Keys of service accounts that an organization can create or rotate in a day; including those that have since ended.
 """
 MAX_DESCRIPTION: Final = 500
+"""Of a service account or a webhook endpoint."""
 
 MAX_INVITATIONS_A_DAY: Final = 100
 """Of one inviter; of one organization, twice as many."""
@@ -225,7 +226,6 @@ MAX_WEBHOOK_PATTERNS: Final = 50
 MAX_WEBHOOK_PATTERNS_TEXT: Final = 4000
 """Characters of the form field that takes all patterns of an endpoint."""
 MAX_WEBHOOK_URL: Final = 2048
-MAX_WEBHOOK_DESCRIPTION: Final = 500
 MAX_WEBHOOK_SECRETS: Final = 10
 """Secrets of one endpoint that sign at the same time."""
 MAX_WEBHOOK_TESTS: Final = 100

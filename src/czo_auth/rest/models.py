@@ -135,6 +135,7 @@ Email = Annotated[str, Field(min_length=3, max_length=limits.MAX_EMAIL)]
 Password = str
 """Of any length: new passwords of a wrong length have their own error codes, and a wrong password is only wrong."""
 Name = Annotated[str, Field(max_length=2 * limits.MAX_NAME), _checked(fields.checked_name)]
+Description = Annotated[str, Field(max_length=2 * limits.MAX_DESCRIPTION)]
 Code = Annotated[str, Field(min_length=1, max_length=limits.MAX_CODE)]
 Token = Annotated[str, Field(min_length=1, max_length=limits.MAX_TOKEN)]
 Identifier = Annotated[str, Field(min_length=1, max_length=limits.MAX_ID)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,12 +20,11 @@ from czo_auth.rest import records
 from czo_auth.rest.answers import no_content
 from czo_auth.rest.api_keys import NewApiKeyRequest, Scopes, Seconds, UpdateApiKeyRequest, seconds
 from czo_auth.rest.idempotency import Idempotent
-from czo_auth.rest.models import Body, Code, Identifier, Name, Password
+from czo_auth.rest.models import Body, Code, Description, Identifier, Name, Password
 from czo_auth.rest.queries import Cursor, FirstDay, LastDay, Limit, UnusedSince
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Service accounts")
-Description = Annotated[str, Field(max_length=2 * limits.MAX_DESCRIPTION)]
 IdFilter = Annotated[str | None, Query(min_length=1, max_length=limits.MAX_ID)]
 
 _ACCOUNTS = "/organizations/{organization_id}/service-accounts"

@@ -13,13 +13,13 @@ from czo_auth.asgi.admission import RequestContext
 from czo_auth.core.access import ACCOUNT, ADMINISTRATION
 from czo_auth.core.flows.webhooks.input import NewWebhook, WebhookChanges
 from czo_auth.core.flows.webhooks.manage import Proof
-from czo_auth.core.limits import DEFAULT_PAGE, MAX_WEBHOOK_DESCRIPTION, MAX_WEBHOOK_PATTERNS, MAX_WEBHOOK_URL
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_WEBHOOK_PATTERNS, MAX_WEBHOOK_URL
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.webhooks.webhook import DeliveryStatus
 from czo_auth.rest import records
 from czo_auth.rest.answers import no_content
 from czo_auth.rest.idempotency import Idempotent
-from czo_auth.rest.models import Body, Code, Identifier, Moment, Password
+from czo_auth.rest.models import Body, Code, Description, Identifier, Moment, Password
 from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
 
@@ -29,7 +29,6 @@ OWNER = "/organizations/{organization_id}/webhooks"
 
 Url = Annotated[str, Field(min_length=1, max_length=2 * MAX_WEBHOOK_URL)]
 Patterns = Annotated[list[Identifier], Field(max_length=MAX_WEBHOOK_PATTERNS)]
-Description = Annotated[str, Field(max_length=4 * MAX_WEBHOOK_DESCRIPTION)]
 Status = Annotated[DeliveryStatus | None, Query()]
 
 

@@ -8,7 +8,7 @@ from czo_auth.core.access import ACCOUNT, ADMINISTRATION
 from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.events.types import EVENT_TYPES
 from czo_auth.core.flows.webhooks.input import NewWebhook, WebhookChanges
-from czo_auth.core.limits import MAX_WEBHOOK_DESCRIPTION, MAX_WEBHOOK_PATTERNS_TEXT, MAX_WEBHOOK_URL
+from czo_auth.core.limits import MAX_DESCRIPTION, MAX_WEBHOOK_PATTERNS_TEXT, MAX_WEBHOOK_URL
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.webhooks.webhook import DELIVERY_STATUSES, ORGANIZATION_FAMILIES, Webhook, family_of
 from czo_auth.web.pages.idempotent_forms import Area, Secret, run_idempotent
@@ -32,7 +32,7 @@ async def create(page: PageRequest) -> Response:
     new = NewWebhook(
         url=page.form.text("url", max_length=MAX_WEBHOOK_URL),
         events=_patterns(page),
-        description=page.form.optional("description", max_length=MAX_WEBHOOK_DESCRIPTION),
+        description=page.form.optional("description", max_length=MAX_DESCRIPTION),
     )
 
     async def make() -> Secret:
@@ -69,7 +69,7 @@ async def change(page: PageRequest) -> Response:
         given=frozenset({"url", "events", "description"}),
         url=page.form.text("url", max_length=MAX_WEBHOOK_URL),
         events=_patterns(page),
-        description=page.form.optional("description", max_length=MAX_WEBHOOK_DESCRIPTION),
+        description=page.form.optional("description", max_length=MAX_DESCRIPTION),
     )
     return await _change(page, changes, done="webhook_changed")
 

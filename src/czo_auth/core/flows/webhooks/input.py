@@ -6,17 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from czo_auth.core.errors import (
-    ValidationFailed,
-)
-from czo_auth.core.limits import (
-    MAX_WEBHOOK_DESCRIPTION,
-    MAX_WEBHOOK_PATTERNS,
-)
-from czo_auth.core.webhooks.webhook import (
-    Webhook,
-    is_pattern,
-)
+from czo_auth.core.errors import ValidationFailed
+from czo_auth.core.fields import checked_description
+from czo_auth.core.limits import MAX_WEBHOOK_PATTERNS
+from czo_auth.core.webhooks.webhook import Webhook, is_pattern
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +41,6 @@ def checked_patterns(events: Sequence[str]) -> tuple[str, ...]:
     if not all(map(is_pattern, patterns)):
         raise ValidationFailed(details=(("events", "There is no such type or group of events."),))
     return patterns
-
-
-def checked_description(description: str | None) -> str | None:
-    if description is not None and len(description) > MAX_WEBHOOK_DESCRIPTION:
-        raise ValidationFailed(details=(("description", f"At most {MAX_WEBHOOK_DESCRIPTION} characters."),))
-    return description
 
 
 def apply_changes(webhook: Webhook, changes: WebhookChanges) -> Webhook:

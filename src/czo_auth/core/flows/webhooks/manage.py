@@ -20,7 +20,7 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
-from czo_auth.core.fields import check_not_null
+from czo_auth.core.fields import check_not_null, checked_description
 from czo_auth.core.flows.organizations.membership import lock_organization, see_organization
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
@@ -28,7 +28,6 @@ from czo_auth.core.flows.webhooks.input import (
     NewWebhook,
     WebhookChanges,
     apply_changes,
-    checked_description,
     checked_patterns,
     number_of,
 )
