@@ -66,6 +66,12 @@ async def test_factors_codes_keys_and_passwords_are_reported(timed: Timed) -> No
     reported = await mailed(timed, account.email, "api_key_created")
     assert "evil . example" in reported.text
     secure_account_token(reported)
+    made = answer.json()["apiKey"]
+    answer = await timed.api.post(
+        f"/api-keys/{made['id']}/rotate", {"overlapSeconds": 60}, bearer=session.token
+    )
+    prefix = accepted(answer, 201)["apiKey"]["prefix"]
+    assert prefix in (await mailed(timed, account.email, "api_key_created", number=2)).text
 
 
 async def test_right_password_with_wrong_codes_is_reported_once_and_the_lock_after_it(timed: Timed) -> None:

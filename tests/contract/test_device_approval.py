@@ -15,6 +15,7 @@ from tests.contract.checks import accepted
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import Timed
 from tests.contract.people import Session
+from tests.contract.test_account_mails import mailed
 from tests.contract.test_token_exchange import granted, oauth_error
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -79,6 +80,26 @@ async def test_key_that_is_fetched_twice_is_revoked(timed: Timed) -> None:
     timed.time.advance(seconds=59)
     oauth_error(await poll(timed, codes), "invalid_grant")
     assert not await is_accepted(timed.api, key)
+
+
+@pytest.mark.each_database
+async def test_key_that_was_rotated_before_it_was_fetched_is_not_handed_out(timed: Timed) -> None:
+    codes = await begin(timed)
+    _, session = await timed.people.newcomer()
+    granted(await decide(timed, session, "approve", codes["user_code"]))
+    (key,) = await listed_keys(timed.api, session)
+    accepted(await timed.api.post(f"/api-keys/{key['id']}/rotate", {}, bearer=session.token), 201)
+    oauth_error(await poll(timed, codes), "invalid_grant")
+
+
+async def test_approver_is_mailed_that_a_key_was_made(timed: Timed) -> None:
+    codes = await begin(timed, name="laptop")
+    account, session = await timed.people.newcomer()
+    granted(await decide(timed, session, "approve", codes["user_code"]))
+    (key,) = await listed_keys(timed.api, session)
+    reported = await mailed(timed, account.email, "api_key_created")
+    assert "laptop" in reported.text
+    assert key["prefix"] in reported.text
 
 
 async def test_late_second_fetch_revokes_nothing(timed: Timed) -> None:

@@ -327,6 +327,8 @@ class ManageApiKeys:
         """
         Replace a key with a successor that has the same rights; the old one expires after *overlap*.
 
+        The owner is mailed, because a stolen session could make itself a key this way too.
+
         Raises:
             NotFound: Not one of the user's keys, or it expired.
             ApiKeyAlreadyRotated: It has a successor.
@@ -360,7 +362,9 @@ class ManageApiKeys:
             tx.record(audit_event)
             return successor
 
-        return CreatedApiKey(api_key=await self._services.transactions.run(replace_key, context), key=text)
+        made = await self._services.transactions.run(replace_key, context)
+        self.tell_creation(made, context=context)
+        return CreatedApiKey(api_key=made, key=text)
 
     def _has_most_overlapping(self, tx: Transaction, principal: Principal) -> bool:
         return (

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from czo_auth.core.api_keys.key import ApiKey
@@ -192,7 +192,7 @@ class AuthorizeDevice:
         self, user_code: str, *, password: str | None = None, code: str | None = None, context: Context
     ) -> None:
         """
-        Create the key with the approver's current rights, and store it encrypted for the device.
+        Create the key with the approver's current rights, store it encrypted for the device, and mail the approver.
 
         Raises:
             InvalidUserCode: No request has this code, or it was already answered.
@@ -205,7 +205,7 @@ class AuthorizeDevice:
         principal = context.caller
         proof = await self._proof.require(password=password, code=code, context=context)
 
-        def approve_request(tx: Transaction, found: DeviceAuthorization) -> None:
+        def approve_request(tx: Transaction, found: DeviceAuthorization) -> ApiKey:
             # Organizations are locked before users everywhere, to avoid deadlocks.
             if found.organization_id is not None:
                 tx.organizations.lock(found.organization_id)
@@ -233,8 +233,10 @@ class AuthorizeDevice:
             ):
                 raise InvalidUserCode
             tx.record(_decision(types.DEVICE_APPROVED, principal, found, made))
+            return made
 
-        await self._with_code(user_code, approve_request, context=context)
+        made = await self._with_code(user_code, approve_request, context=context)
+        self._api_keys.tell_creation(made, context=context)
 
     async def deny(self, user_code: str, *, context: Context) -> None:
         """
@@ -263,7 +265,7 @@ class AuthorizeDevice:
             AuthorizationPending, SlowDown: Ask again later.
             DeviceDenied: The request was denied.
             ExpiredDeviceCode: Its ten minutes are over.
-            InvalidDeviceCode: Unknown, another client's, or fetched already.
+            InvalidDeviceCode: Unknown, another client's, or fetched already; or its key ended.
         """
         if not tokens.is_well_formed(device_code, tokens.DEVICE_CODE):
             raise InvalidDeviceCode
@@ -300,7 +302,9 @@ class AuthorizeDevice:
         if found.status == "pending":
             return _pending(tx, found)
         api_key = tx.api_keys.find(found.api_key_id or "")
-        if api_key is None or not tx.device_authorizations.fetch(found.id, now=tx.now):
+        if api_key is None or _is_over(api_key, now=tx.now):
+            return InvalidDeviceCode()
+        if not tx.device_authorizations.fetch(found.id, now=tx.now):
             return InvalidDeviceCode()
         return found, api_key
 
@@ -431,6 +435,11 @@ def _pending(tx: Transaction, found: DeviceAuthorization) -> Refusal:
         found.id, polled_at=tx.now, poll_seconds=min(found.poll_seconds + slower, 600)
     )
     return SlowDown() if too_soon else AuthorizationPending()
+
+
+def _is_over(api_key: ApiKey, *, now: datetime) -> bool:
+    """Whether the key expired, as one does whose owner rotated it before the device fetched it."""
+    return api_key.expires_at is not None and api_key.expires_at <= now
 
 
 def _revoke(tx: Transaction, found: DeviceAuthorization, *, reason: str) -> None:
