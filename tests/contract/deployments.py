@@ -7,7 +7,9 @@ codes takes most of a second each.
 
 from __future__ import annotations
 
+import base64
 import copy
+import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
@@ -18,16 +20,18 @@ from itertools import count
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 
 from czo_auth import Auth
 from czo_auth.core.actors import ADMIN
 from czo_auth.core.context import system_context
+from czo_auth.core.flows.administration.reencrypt import Reencrypt
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.testing import Mailbox
 from tests.contract.api import Api, new_client
 from tests.contract.people import PASSWORD, Account, People, Session
 from tests.support.clock import Clock
-from tests.support.settings import settings
+from tests.support.settings import KEY, settings
 
 THEN = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
 """When the prepared people signed up: long ago, so that the real clock and the tests' own both go on from there."""
@@ -102,10 +106,24 @@ class Timed(Deployment):
     runtime: Auth
     time: Clock
     mail: Mailbox
+    ring: list[str] = field(default_factory=lambda: [f"k1:{KEY}"])
 
     @property
     def auth(self) -> Auth:
         return self.runtime
+
+    async def rotate_encryption_key(self) -> None:
+        """Start again with a fresh encryption key before those that there are, and re-encrypt with it."""
+        kid = f"k{len(self.ring) + 1}"
+        fresh = base64.b64encode(hashlib.sha256(kid.encode()).digest()).decode()
+        self.ring.insert(0, f"{kid}:{fresh}")
+        before = self.runtime.settings
+        await self.runtime.stop()
+        changed = before.model_copy(update={"encryption_key": SecretStr(",".join(self.ring))})
+        self.runtime = Auth(changed, clock=self.time, mail=self.mail)
+        await self.runtime.start()
+        moved = await Reencrypt(self.runtime.services).run(lambda done, left: None)
+        assert moved.left == 0
 
     @property
     def carol(self) -> Account:
@@ -125,23 +143,30 @@ async def timed_deployment(
     """Run a deployment in this process, over ASGI, with a clock and a mailbox of its own."""
     time, mail = Clock(now), Mailbox()
     auth = Auth(settings(database_url, **more), clock=time, mail=mail)
-    transport = httpx.ASGITransport(auth.app)
+    here: Timed
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        # It may be another one after a rotation.
+        await here.runtime.app(scope, receive, send)
+
+    transport = httpx.ASGITransport(app)
     async with new_client(auth.settings.public_url, transport=transport) as http:
         api = Api(http)
         people = People(api, time)
         await auth.start()
+        here = Timed(
+            api=api,
+            people=people,
+            runtime=auth,
+            clock=time,
+            prepared=prepared.seen_by(people),
+            time=time,
+            mail=mail,
+        )
         try:
-            yield Timed(
-                api=api,
-                people=people,
-                runtime=auth,
-                clock=time,
-                prepared=prepared.seen_by(people),
-                time=time,
-                mail=mail,
-            )
+            yield here
         finally:
-            await auth.stop()
+            await here.runtime.stop()
 
 
 async def prepare(database_url: str) -> Prepared:

@@ -11,19 +11,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from tests.fuzz.model.machine import Machine
-
-ADA, CAROL, EVE = 0, 1, 2
-"""An administrator and a customer with a second factor, and a customer without: counted from the newest."""
-
-
-def enters(machine: Machine, who: int, *, trusts: bool = False) -> None:
-    """Sign in with everything that is asked for, once the phone shows a fresh code."""
-    challenges, sessions = len(machine.world.challenges), len(machine.world.sessions)
-    machine.wait(61)
-    machine.sign_in(who)
-    if len(machine.world.challenges) > challenges:
-        machine.finish(0, trusts=trusts)
-    assert len(machine.world.sessions) == sessions + 1
+from tests.fuzz.people import ADA, CAROL, EVE, enters
+from tests.fuzz.stories_of_programs import STORIES_OF_PROGRAMS
 
 
 def holds_everything(machine: Machine, who: int) -> None:
@@ -481,6 +470,7 @@ STORIES: tuple[Story, ...] = (
     an_address_that_moves_too_late,
     an_account_that_is_deleted,
     an_account_that_an_operator_deletes,
+    *STORIES_OF_PROGRAMS,
 )
 SELDOM: frozenset[Story] = frozenset(
     {

@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.fuzz.model.acting import PICK, Acting
+from tests.fuzz.model.programs import ANSWER_LIFE, Repeated
 from tests.fuzz.model.records import NO_FACTOR, Key, Organization, Refused, Session
+
+LIVES = st.none() | st.sampled_from([60, 3600])
+"""After how many seconds a key ends; None for never."""
 
 
 class Keys(Acting):
@@ -18,40 +22,111 @@ class Keys(Acting):
     @rule(
         pick=PICK,
         place=st.none() | PICK,
-        lives=st.none() | st.sampled_from([60, 3600]),
+        lives=LIVES,
         reserved=st.booleans(),
+        quota=st.sampled_from([None, None, 3, 25]),
     )
     @precondition(lambda self: self.world.sessions and len(self.world.keys) < 20)
     def create_key(
-        self, pick: int, place: int | None = None, lives: int | None = None, reserved: bool = False
+        self,
+        pick: int,
+        place: int | None = None,
+        lives: int | None = None,
+        reserved: bool = False,
+        quota: int | None = None,
     ) -> None:
         session = self._session(pick)
-        world, now = self.world, self._now
-        scopes = [*(["admin:read"] if reserved else []), "orders:read"]
-        body: dict[str, Any] = {"name": "a key", "scopes": scopes}
         organization: Organization | None = None
-        refused = world.enters(session, now=now)
-        if place is not None and world.organizations:
-            organization = self._one(world.organizations, place)
-            body["organizationId"] = organization.id
-            role = organization.roles.get(session.person)
-            if role is None:
-                refused = refused or (403, "USER_NOT_MEMBER_OF_ORGANIZATION")
-            elif role not in ("owner", "admin"):
-                refused = refused or (403, "INSUFFICIENT_API_KEY_PERMISSIONS")
-            elif organization.refuses(session.person, now=now):
-                refused = refused or NO_FACTOR
-        if lives is not None:
-            body["expiresIn"] = lives
-        if reserved and session.actor != "admin":
-            refused = refused or (403, "INSUFFICIENT_SCOPE")
+        if place is not None and self.world.organizations:
+            organization = self._one(self.world.organizations, place)
+        body = self._new_key(organization, lives=lives, quota=quota, reserved=reserved)
+        refused = self.world.enters(session, now=self._now)
+        refused = refused or self._may_create(session, organization, reserved=reserved)
         answer = self._ask("POST", "/api-keys", body, bearer=session.token)
         if self._holds(answer, refused, 201):
-            shown = answer.json()["apiKey"]
-            key = Key(session.person, shown["id"], shown["key"], session.actor, tuple(scopes), organization)
-            key.expires_at = None if lives is None else now + timedelta(seconds=lives)
-            world.keys.append(key)
-            world.tell(session.person, "auth.apikey.created")
+            self._note_own_key(session, organization, body, answer.json()["apiKey"])
+
+    def _new_key(
+        self,
+        organization: Organization | None,
+        *,
+        lives: int | None = None,
+        quota: int | None = None,
+        reserved: bool = False,
+    ) -> dict[str, Any]:
+        scopes = [*(["admin:read"] if reserved else []), "orders:read"]
+        body: dict[str, Any] = {"name": "a key", "scopes": scopes}
+        if organization is not None:
+            body["organizationId"] = organization.id
+        if lives is not None:
+            body["expiresIn"] = lives
+        if quota is not None:
+            body |= {"quotaMax": quota, "quotaPeriod": "day"}
+        return body
+
+    def _may_create(
+        self, session: Session, organization: Organization | None, *, reserved: bool = False
+    ) -> Refused:
+        """Say whether *session* may make a key now, once it is let in."""
+        if organization is not None:
+            role = organization.roles.get(session.person)
+            if role is None:
+                return 403, "USER_NOT_MEMBER_OF_ORGANIZATION"
+            if role not in ("owner", "admin"):
+                return 403, "INSUFFICIENT_API_KEY_PERMISSIONS"
+            if organization.refuses(session.person, now=self._now):
+                return NO_FACTOR
+        return (403, "INSUFFICIENT_SCOPE") if reserved and session.actor != "admin" else None
+
+    def _note_own_key(
+        self, session: Session, organization: Organization | None, body: dict[str, Any], shown: Any
+    ) -> None:
+        scopes = tuple(body["scopes"])
+        key = Key(session.person, shown["id"], shown["key"], session.actor, scopes, organization)
+        if "expiresIn" in body:
+            key.expires_at = self._now + timedelta(seconds=body["expiresIn"])
+        key.quota = body.get("quotaMax")
+        self.world.keys.append(key)
+        self.world.tell(session.person, "auth.apikey.created")
+
+    @rule(pick=PICK, place=st.none() | PICK, name=st.sampled_from(["first", "second"]), lives=LIVES)
+    @precondition(lambda self: self.world.sessions and len(self.world.keys) < 20)
+    def create_key_repeatedly(
+        self, pick: int, place: int | None = None, name: str = "first", lives: int | None = None
+    ) -> None:
+        """Create a key under a name for the request: a repetition makes none, and needs the same rights again."""
+        session = self._session(pick)
+        organization: Organization | None = None
+        if place is not None and self.world.organizations:
+            organization = self._one(self.world.organizations, place)
+        body, now = self._new_key(organization, lives=lives), self._now
+        repeated = self.world.programs.repeated
+        earlier = repeated.get((session.lineage, name))
+        if earlier is not None and now >= earlier.at + ANSWER_LIFE:
+            earlier = None
+        refused = self.world.enters(session, now=now)
+        if refused is None and earlier is not None and earlier.body != body:
+            refused = (422, "IDEMPOTENCY_KEY_REUSED")
+        refused = refused or self._may_create(session, organization)
+        answer = self._ask("POST", "/api-keys", body, bearer=session.token, headers={"Idempotency-Key": name})
+        if not self._holds(answer, refused, 201):
+            return
+        if earlier is not None:
+            assert answer.json() == earlier.answer
+            return
+        repeated[session.lineage, name] = Repeated(body, answer.json(), now)
+        self._note_own_key(session, organization, body, answer.json()["apiKey"])
+
+    @rule(which=PICK)
+    @precondition(lambda self: self.world.keys)
+    def use_up(self, which: int) -> None:
+        """Use a key until its quota refuses, and once more."""
+        key: Key = self._one(self.world.keys, which)
+        if key.quota is None:
+            return
+        for _ in range(key.quota + 1):
+            refused = self.world.accepts(key, now=self._now) or key.spends(now=self._now)
+            self._holds(self._ask("GET", "/whoami", bearer=key.text), refused)
 
     @rule(
         pick=PICK,
@@ -107,7 +182,8 @@ class Keys(Acting):
             shown = answer.json()["apiKey"]
             assert set(shown["scopes"]) <= set(key.scopes)
             heir = Key(key.person, shown["id"], shown["key"], key.actor, key.scopes, key.organization)
-            heir.expires_at, heir.is_enabled = key.expires_at, key.is_enabled
+            heir.expires_at, heir.is_enabled, heir.quota = key.expires_at, key.is_enabled, key.quota
+            heir.uses = key.uses
             world.keys.append(heir)
             world.tell(key.person, "auth.apikey.rotated")
             end = now + timedelta(seconds=overlap)

@@ -11,19 +11,22 @@ from hypothesis.stateful import initialize, invariant
 from czo_auth.core.flows.administration.audit import ReadAuditLog
 from tests.contract.deployments import Timed
 from tests.fuzz.model.accounts import Accounts
-from tests.fuzz.model.keys import Keys
+from tests.fuzz.model.devices import Devices
 from tests.fuzz.model.operators import Operators
 from tests.fuzz.model.organizations import Organizations
 from tests.fuzz.model.passwords import Passwords
 from tests.fuzz.model.policies import Policies
 from tests.fuzz.model.records import MINUTE, Factor, Key, Person, Session
 from tests.fuzz.model.second_factors import SecondFactors
+from tests.fuzz.model.service_accounts import ServiceAccounts
 
 LAST = 4
 """So many of each thing that was ever handed out are tried once more at the end, the newest."""
 
 
-class Machine(SecondFactors, Passwords, Keys, Organizations, Operators, Accounts, Policies):
+class Machine(
+    SecondFactors, Passwords, Devices, ServiceAccounts, Organizations, Operators, Accounts, Policies
+):
     """All acts together, what always holds, and what holds in the end."""
 
     def __init__(self) -> None:
@@ -63,6 +66,10 @@ class Machine(SecondFactors, Passwords, Keys, Organizations, Operators, Accounts
             self._look_at_session(session)
         for key in self.world.keys[-4:]:
             self._look_at_key(key)
+        for account_key in self.world.programs.keys[-3:]:
+            self._look_at_account_key(account_key)
+        for token in self.world.programs.tokens[-2:]:
+            self._look_at_token(token)
 
     def _look_at_session(self, session: Session) -> None:
         world, now = self.world, self._now
@@ -83,14 +90,18 @@ class Machine(SecondFactors, Passwords, Keys, Organizations, Operators, Accounts
             self._holds(self._ask("GET", "/sessions", bearer=session.access_token), refused)
 
     def _look_at_key(self, key: Key) -> None:
+        if not key.text:
+            # Its device did not fetch it yet.
+            return
+        refused = self.world.accepts(key, now=self._now) or key.spends(now=self._now)
         answer = self._ask("GET", "/whoami", bearer=key.text)
-        if self._holds(answer, self.world.accepts(key, now=self._now)):
+        if self._holds(answer, refused):
             shown = answer.json()
             assert shown["userId"] == key.person.id
             assert shown["scopes"] == self.world.rights(key)
             assert shown["organizationId"] == (key.organization and key.organization.id)
-            refused = self._ask("GET", "/sessions", bearer=key.text)
-            assert (refused.status_code, refused.json()["code"]) == (403, "SESSION_REQUIRED")
+            refused = key.spends(now=self._now) or (403, "SESSION_REQUIRED")
+            self._holds(self._ask("GET", "/sessions", bearer=key.text), refused)
 
     # --- the end -----------------------------------------------------------------------------------------------------
     def teardown(self) -> None:
@@ -104,6 +115,10 @@ class Machine(SecondFactors, Passwords, Keys, Organizations, Operators, Accounts
         self._try_all_once_more()
         for key in self.world.keys:
             self._look_at_key(key)
+        for account_key in self.world.programs.keys:
+            self._look_at_account_key(account_key)
+        for token in self.world.programs.tokens:
+            self._look_at_token(token)
         self._one_live_leaf()
         reported = self._run(self._told())
         reported = reported - self._before
@@ -132,6 +147,11 @@ class Machine(SecondFactors, Passwords, Keys, Organizations, Operators, Accounts
                 self._verify(mine[-1], kind, of_present=True)
         for link in world.links[-LAST:]:
             self._follow(link)
+        for request in range(len(world.programs.requests)):
+            self.fetch_as_a_device(request)
+        for invitation in range(min(LAST, len(world.invitations))):
+            if world.sessions and not self._is_alive(self._one(world.invitations, invitation)):
+                self.answer_invitation(invitation, 0)
         self._try_accounts_once_more(world.gone)
         if isinstance(self._here, Timed):
             # Beyond the grace of a race: someone who still has a replaced token copied it.

@@ -8,7 +8,7 @@ from hypothesis.stateful import precondition, rule
 from czo_auth.core.context import system_context
 from tests.contract.deployments import Timed
 from tests.fuzz.model.acting import PICK, Acting
-from tests.fuzz.model.records import Person
+from tests.fuzz.model.records import NOT_FOUND, Organization, Person
 
 WAITS = st.sampled_from([1, 11, 31, 31, 95, 301, 601, 1201, 3601, 8 * 86400])
 DEEDS = st.sampled_from(["ban", "unban", "unban", "promote", "promote", "demote", "reset"])
@@ -77,6 +77,41 @@ class Operators(Acting):
             world.after_reset(person, now=now)
         else:
             world.after_actor_type(person, is_admin=deed == "promote", now=now)
+
+    @rule(place=PICK, whom=PICK, by=PICK)
+    @precondition(lambda self: self.world.organizations and self.world.sessions)
+    def hand_over(self, place: int, whom: int, by: int) -> None:
+        """Make a member the owner of an organization whose owners are all gone or banned."""
+        organization: Organization = self._one(self.world.organizations, place)
+        person: Person = self._one(self.world.people, whom)
+        session = self._session(by)
+        world, now = self.world, self._now
+        refused = world.administers(session, now=now) or world.has_recent_proof(session, now=now)
+        if refused is None and person not in organization.roles:
+            refused = NOT_FOUND
+        acting = [each for each, role in organization.roles.items() if role == "owner" and not each.is_banned]
+        if refused is None and acting:
+            refused = (409, "OWNER_EXISTS")
+        body = {"userId": person.id, "reason": "the model"}
+        path = f"/admin/organizations/{organization.id}/owner"
+        if self._holds(self._ask("POST", path, body, bearer=session.token), refused):
+            organization.roles[person] = "owner"
+            world.tell(person, "auth.role.changed")
+
+    @rule(at_once=st.booleans())
+    @precondition(lambda self: isinstance(self._here, Timed))
+    def rotate_signing_key(self, at_once: bool = False) -> None:
+        """Sign with another key; what earlier ones signed counts as long as before."""
+        keys = self._here.auth.signing_keys
+        self._run(keys.rotate(at_once=at_once, now=self._now))
+        self._run(keys.load(now=self._now))
+
+    @rule()
+    @precondition(lambda self: isinstance(self._here, Timed) and len(self._here.ring) < 4)
+    def rotate_encryption_key(self) -> None:
+        """Start again with another encryption key in front, and re-encrypt: everything goes on."""
+        assert isinstance(self._here, Timed)
+        self._run(self._here.rotate_encryption_key())
 
     @rule(seconds=WAITS)
     @precondition(lambda self: isinstance(self._here, Timed))

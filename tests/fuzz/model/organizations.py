@@ -5,13 +5,14 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from tests.fuzz.model.acting import PICK, Acting
+from tests.fuzz.model.acting import PICK
+from tests.fuzz.model.invitations import Invitations
 from tests.fuzz.model.records import RANKS, Organization, Person
 
 ROLES = st.sampled_from(RANKS)
 
 
-class Organizations(Acting):
+class Organizations(Invitations):
     """What makes and unmakes members."""
 
     @rule(pick=PICK)
@@ -40,6 +41,7 @@ class Organizations(Acting):
             and not world.enters(each, now=now)
             and world.may_invite(each.person)
             and not organization.refuses(each.person, now=now)
+            and not self._is_above(each.person, organization, guest.person)
         ]
         if not hosts or guest.person in organization.roles or world.enters(guest, now=now):
             return
@@ -47,11 +49,17 @@ class Organizations(Acting):
         path = f"/organizations/{organization.id}/invitations"
         token = self._ask("POST", path, {**body, "resend": True}, bearer=hosts[0].token).json()["token"]
         hosts[0].person.invitations += 1
+        self._end_waiting(organization, guest.person.account.email)
         for status in (200, 400):
             answer = self._ask("POST", "/invitations/accept", {"token": token}, bearer=guest.token)
             assert answer.status_code == status, answer.text
         organization.roles[guest.person] = role
         world.tell(guest.person, "auth.org.member_added")
+
+    def _is_above(self, host: Person, organization: Organization, guest: Person) -> bool:
+        """Say whether an invitation of *guest* waits that *host* may not replace."""
+        waiting = self._pending(organization, guest.account.email)
+        return waiting is not None and organization.stands_below(host, waiting.role)
 
     @rule(place=PICK, pick=PICK, whom=PICK, confirms=st.sampled_from([True, True, False]))
     @precondition(lambda self: self.world.organizations and self.world.sessions)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from itertools import count
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from czo_auth.core.context import system_context
 from tests.contract.deployments import Timed
-from tests.fuzz.model.acting import PICK, Acting
+from tests.fuzz.model.acting import CODES, PICK, Acting
 from tests.fuzz.model.records import LINK_LIFE, Link, Person, Refused
 
 _numbers = count(1)
@@ -34,6 +35,36 @@ class Passwords(Acting):
             person.account.password = new
             renewed = self._renewed(session, answer)
             world.after_password(person, now=now, keep=renewed)
+
+    @rule(pick=PICK, typed=st.sampled_from([None, True, True, False]), kind=st.none() | CODES)
+    @precondition(lambda self: self.world.sessions)
+    def reauthenticate(self, pick: int, typed: bool | None = True, kind: str | None = None) -> None:
+        """Prove password, second factor or both again; the session stays what it is, with newer times."""
+        session = self._session(pick)
+        person, world, now = session.person, self.world, self._now
+        body: dict[str, Any] = {}
+        if typed is not None:
+            body["password"] = person.account.password if typed else "not the right password"
+        code = None
+        if kind is not None and (person.factor is not None or kind != "right"):
+            code = body["code"] = self._code(person, person.factor, kind)
+        refused = world.enters(session, now=now)
+        if refused is None and not body:
+            refused = (400, "VALIDATION_ERROR")
+        if refused is None and typed is False:
+            refused = (400, "INVALID_PASSWORD")
+        if refused is None and code is not None:
+            refused = world.tries(person, code, "either", now=now)
+            if refused == (401, "INVALID_CODE") and typed is None:
+                world.after_wrong_code(session)
+        answer = self._ask("POST", "/reauthenticate", body, bearer=session.token)
+        if not self._holds(answer, refused):
+            return
+        shown = answer.json()["session"]
+        assert (shown["id"], shown["aal"]) == (session.id, session.aal)
+        session.auth_time = session.auth_time if typed is None else now
+        if code is not None:
+            session.proved_at, session.wrong_codes = now, 0
 
     @rule(pick=PICK, from_operator=st.booleans())
     def ask_for_a_link(self, pick: int, from_operator: bool = False) -> None:

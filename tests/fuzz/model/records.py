@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pyotp
 
@@ -24,6 +25,11 @@ MUST_ENROLL: Refused = (403, "TWO_FACTOR_SETUP_REQUIRED")
 NO_FACTOR: Refused = (403, "ORGANIZATION_TWO_FACTOR_REQUIRED")
 NO_CHALLENGE: Refused = (401, "INVALID_TWO_FACTOR_COOKIE")
 LOCKED: Refused = (429, "ACCOUNT_TEMPORARILY_LOCKED")
+QUOTA_EXCEEDED: Refused = (429, "QUOTA_EXCEEDED")
+FORBIDDEN: Refused = (403, "FORBIDDEN")
+NOT_FOUND: Refused = (404, "NOT_FOUND")
+UNPROVED: Refused = (403, "REAUTHENTICATION_REQUIRED")
+NO_PASSWORD: Refused = (400, "INVALID_PASSWORD")
 
 
 @dataclass(eq=False)
@@ -202,4 +208,29 @@ class Key:
     expires_at: datetime | None = None
     is_enabled: bool = True
     is_rotated: bool = False
+    is_over: bool = False
+    quota: int | None = None
+    uses: Counter[date] = field(default_factory=Counter)
+
+    def spends(self, *, now: datetime) -> Refused:
+        """Count a use of today's quota (UTC), if there is one."""
+        if self.quota is None:
+            return None
+        if self.uses[now.date()] >= self.quota:
+            return QUOTA_EXCEEDED
+        self.uses[now.date()] += 1
+        return None
+
+
+@dataclass(eq=False)
+class Invitation:
+    """An invitation that was mailed; it counts as long as its sender could send it."""
+
+    organization: Organization
+    email: str
+    role: str
+    sender: Person
+    id: str
+    token: str
+    expires_at: datetime
     is_over: bool = False

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from tests.fuzz.model.programs import Programs
 from tests.fuzz.model.records import (
     CHANGE_LIFE,
     DEAD,
@@ -26,6 +27,7 @@ from tests.fuzz.model.records import (
     Challenge,
     Device,
     EmailChange,
+    Invitation,
     Key,
     Link,
     Organization,
@@ -54,11 +56,13 @@ class World:
     organizations: list[Organization] = field(default_factory=list)
     changes: list[EmailChange] = field(default_factory=list)
     gone: list[Person] = field(default_factory=list)
+    invitations: list[Invitation] = field(default_factory=list)
+    programs: Programs = field(default_factory=Programs)
     events: Counter[tuple[str | None, str]] = field(default_factory=Counter)
 
-    def tell(self, person: Person, event: str, times: int = 1) -> None:
-        """Expect an event."""
-        self.events[person.id, event] += times
+    def tell(self, person: Person | None, event: str, times: int = 1) -> None:
+        """Expect an event, about nobody where what it is about belongs to an organization."""
+        self.events[None if person is None else person.id, event] += times
 
     # --- sessions ----------------------------------------------------------------------------------------------------
     def is_alive(self, session: Session, *, now: datetime) -> bool:
@@ -354,6 +358,8 @@ class World:
             if theirs and may_live and not key.is_over:
                 key.is_over = True
                 self.tell(key.person, "auth.apikey.revoked")
+        if person is None and organization is not None:
+            self.tell(None, "auth.apikey.revoked", self.programs.end_organization(organization, now=now))
 
     def has_keys_in(self, person: Person, organization: Organization, *, now: datetime) -> bool:
         """Say whether *person* has keys there that may still be used."""

@@ -1,0 +1,18 @@
+"""Who acts in the stories, and how they sign in."""
+
+from __future__ import annotations
+
+from tests.fuzz.model.machine import Machine
+
+ADA, CAROL, EVE = 0, 1, 2
+"""An administrator and a customer with a second factor, and a customer without: counted from the newest."""
+
+
+def enters(machine: Machine, who: int, *, trusts: bool = False) -> None:
+    """Sign in with everything that is asked for, once the phone shows a fresh code."""
+    challenges, sessions = len(machine.world.challenges), len(machine.world.sessions)
+    machine.wait(61)
+    machine.sign_in(who)
+    if len(machine.world.challenges) > challenges:
+        machine.finish(0, trusts=trusts)
+    assert len(machine.world.sessions) == sessions + 1

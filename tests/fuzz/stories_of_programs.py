@@ -1,0 +1,314 @@
+"""Stories about what programs hold: service accounts, devices, tokens, webhooks, quotas and repeated requests."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tests.fuzz.model.machine import Machine
+from tests.fuzz.people import ADA, CAROL, EVE, enters
+
+GUEST = 2
+"""Has whom the invitation was sent to answer it, by their newest session."""
+
+
+def a_key_that_outlives_its_maker(machine: Machine) -> None:
+    enters(machine, CAROL)
+    machine.found(0)
+    enters(machine, EVE)
+    machine.join(0, 0, "admin")
+    machine.make_account(0, 0, reserved=True)
+    machine.make_account(0, 0)
+    machine.make_account_key(0, 0)
+    machine.make_account_key(0, 0, wide=False, lives=60)
+    machine.look()
+    machine.operate(EVE, "ban")
+    machine.look()
+    machine.operate(EVE, "unban")
+    enters(machine, EVE)
+    machine.change_role(0, 1, EVE, "viewer")
+    machine.change_account_key(0, 0, "rotate")
+    machine.make_account_key(0, 0)
+    machine.look()
+    enters(machine, CAROL)
+    machine.change_account(0, 0, "narrow")
+    machine.look()
+    machine.make_account_key(0, 0)
+    machine.change_account(0, 0, "off")
+    machine.look()
+    machine.wait(601)
+    machine.change_account(0, 0, "on")
+    machine.change_account(0, 0, "widen")
+    machine.change_account(0, 0, "widen", typed=False)
+    machine.change_account(0, 0, "widen", typed=True)
+    enters(machine, CAROL)
+    machine.change_account(0, 0, "widen")
+    machine.look()
+    machine.change_account(0, 0, "end")
+    machine.look()
+    machine.make_account_key(0, 0)
+
+
+def a_key_of_a_service_account_that_is_replaced(machine: Machine) -> None:
+    enters(machine, CAROL)
+    machine.found(0)
+    machine.make_account(0, 0)
+    machine.make_account_key(0, 0)
+    for how in ("narrow", "off", "on", "overlap", "rotate"):
+        machine.change_account_key(0, 0, how)
+        machine.look()
+    machine.wait(121)
+    machine.look()
+    machine.change_account_key(1, 0, "rotate")
+    machine.change_account_key(0, 0, "end")
+    machine.dissolve(0, 0)
+    machine.look()
+
+
+def a_members_key_that_becomes_a_programs(machine: Machine) -> None:
+    enters(machine, CAROL)
+    machine.found(0)
+    machine.make_account(0, 0)
+    enters(machine, EVE)
+    machine.join(0, 0, "admin")
+    machine.create_key(0, place=0)
+    machine.exchange(0)
+    enters(machine, CAROL)
+    machine.administer_key(0, 0, 0, "transfer", typed=False)
+    machine.administer_key(0, 0, 0, "transfer")
+    assert len(machine.world.programs.keys) == 1
+    machine.administer_key(0, 0, 0, "transfer")
+    machine.look()
+    machine.remove(0, 0, EVE)
+    machine.look()
+    machine.demand(0, 0, timedelta(days=9))
+    machine.make_account_key(0, 0)
+    machine.administer_key(0, 0, 0, "end")
+    machine.look()
+
+
+def a_device_that_is_approved(machine: Machine) -> None:
+    enters(machine, EVE)
+    enters(machine, CAROL)
+    machine.ask_as_a_device()
+    machine.fetch_as_a_device(0)
+    machine.fetch_as_a_device(0)
+    machine.wait(11)
+    machine.fetch_as_a_device(0)
+    machine.decide_about_a_device(0, 0, typed=False)
+    machine.decide_about_a_device(0, 0)
+    machine.decide_about_a_device(0, 1)
+    machine.decide_about_a_device(0, 0, approves=False)
+    machine.fetch_as_a_device(0, as_another=True)
+    machine.fetch_as_a_device(0)
+    assert machine.world.programs.requests[0].status == "fetched"
+    machine.exchange(0)
+    machine.exchange(0, narrow=True, lives=30)
+    machine.look()
+    machine.fetch_as_a_device(0)
+    machine.look()
+
+
+def a_device_whose_approver_loses_everything(machine: Machine) -> None:
+    enters(machine, CAROL)
+    machine.found(0)
+    enters(machine, EVE)
+    machine.join(0, 0, "member")
+    machine.ask_as_a_device(place=0)
+    machine.decide_about_a_device(0, 0)
+    enters(machine, CAROL)
+    machine.change_role(0, 0, EVE, "admin")
+    enters(machine, EVE)
+    machine.decide_about_a_device(0, 0)
+    machine.ask_as_a_device()
+    machine.decide_about_a_device(0, 0)
+    machine.operate(EVE, "ban")
+    machine.fetch_as_a_device(0)
+    machine.fetch_as_a_device(1)
+    machine.look()
+    machine.operate(EVE, "unban")
+    enters(machine, EVE)
+    machine.ask_as_a_device()
+    machine.decide_about_a_device(0, 0)
+    machine.wait(601)
+    machine.fetch_as_a_device(0)
+    machine.decide_about_a_device(0, 0)
+
+
+def a_device_whose_key_is_replaced_before_it_is_fetched(machine: Machine) -> None:
+    enters(machine, EVE)
+    for how in ("rotate", "overlap", "off", "end"):
+        machine.ask_as_a_device()
+        machine.decide_about_a_device(0, 0)
+        machine.change_key(0, 1, how)
+        machine.fetch_as_a_device(0)
+        machine.look()
+
+
+def a_token_of_a_key_that_ends(machine: Machine) -> None:
+    enters(machine, EVE)
+    machine.create_key(0, lives=3600)
+    machine.exchange(0)
+    machine.look()
+    machine.change_key(0, 1, "off")
+    machine.look()
+    machine.exchange(0)
+    machine.change_key(0, 1, "on")
+    machine.look()
+    machine.rotate_signing_key()
+    machine.look()
+    machine.rotate_signing_key(at_once=True)
+    machine.exchange(0)
+    machine.look()
+    machine.wait(601)
+    machine.look()
+    machine.wait(601)
+    machine.look()
+    machine.create_key(0, quota=3)
+    machine.exchange(0)
+    machine.look()
+    machine.use_up(0)
+    machine.exchange(0)
+    machine.change_key(0, 1, "rotate")
+    machine.use_up(0)
+    machine.wait(86_400)
+    machine.look()
+
+
+def a_request_that_is_repeated(machine: Machine) -> None:
+    enters(machine, CAROL)
+    machine.found(0)
+    enters(machine, EVE)
+    machine.join(0, 0, "admin")
+    machine.create_key_repeatedly(0, place=0)
+    machine.create_key_repeatedly(0, place=0)
+    machine.create_key_repeatedly(0)
+    machine.create_key_repeatedly(1)
+    machine.create_key_repeatedly(0, name="second", lives=60)
+    enters(machine, CAROL)
+    machine.change_role(0, 0, EVE, "member")
+    machine.create_key_repeatedly(1, place=0)
+    machine.wait(601)
+    machine.create_key_repeatedly(1, name="second", lives=60)
+    assert len(machine.world.keys) == 4
+    machine.rotate_encryption_key()
+    machine.create_key_repeatedly(1, name="second", lives=60)
+    machine.look()
+
+
+def a_key_that_encrypts_and_is_replaced(machine: Machine) -> None:
+    enters(machine, EVE)
+    machine.enable(0)
+    machine.found(0)
+    machine.manage_webhook(0, 0)
+    machine.rotate_encryption_key()
+    machine.look()
+    machine.verify(0)
+    machine.manage_webhook(0, 0, how="secret")
+    machine.rotate_encryption_key()
+    machine.look()
+    enters(machine, EVE)
+    enters(machine, CAROL)
+    machine.finish(0, "spent")
+
+
+def a_webhook_of_an_owner(machine: Machine) -> None:
+    enters(machine, CAROL)
+    machine.found(0)
+    enters(machine, EVE)
+    machine.join(0, 0, "admin")
+    machine.manage_webhook(0, 0)
+    machine.manage_webhook(0, 1, typed=False)
+    machine.manage_webhook(0, 1)
+    assert len(machine.world.programs.webhooks) == 1
+    machine.wait(601)
+    for how in ("off", "secret", "end"):
+        machine.manage_webhook(0, 1, how=how)
+    for how in ("off", "secret", "end", "end"):
+        machine.manage_webhook(0, 1, how=how, typed=True)
+    enters(machine, CAROL)
+    for how in ("off", "secret", "end", "end"):
+        machine.manage_webhook(0, 0, how=how)
+
+
+def an_invitation_whose_sender_changes(machine: Machine) -> None:
+    enters(machine, CAROL)
+    machine.found(0)
+    enters(machine, EVE)
+    machine.invite(0, 1, EVE)
+    machine.invite(0, 1, EVE)
+    machine.answer_invitation(0, 1)
+    machine.answer_invitation(0, GUEST, "reject")
+    machine.answer_invitation(0, GUEST)
+    machine.invite(0, 1, EVE, role="admin")
+    machine.invite(0, 1, EVE, role="viewer", resend=True)
+    machine.answer_invitation(1, GUEST)
+    machine.answer_invitation(0, 1, "cancel")
+    machine.answer_invitation(0, GUEST)
+    machine.invite(0, 1, EVE, role="admin")
+    machine.wait(7 * 86_400)
+    enters(machine, EVE)
+    machine.answer_invitation(0, GUEST)
+    enters(machine, CAROL)
+    machine.invite(0, 0, EVE, role="admin")
+    machine.operate(CAROL, "ban")
+    machine.answer_invitation(0, GUEST)
+    machine.operate(CAROL, "unban")
+    machine.answer_invitation(0, GUEST)
+    assert len(machine.world.organizations[-1].roles) == 2
+    machine.answer_invitation(0, GUEST)
+
+
+def an_organization_that_is_handed_over(machine: Machine) -> None:
+    enters(machine, CAROL)
+    machine.found(0)
+    enters(machine, EVE)
+    machine.join(0, 0, "member")
+    enters(machine, ADA)
+    machine.hand_over(0, EVE, 1)
+    machine.hand_over(0, EVE, 0)
+    machine.operate(CAROL, "ban")
+    machine.hand_over(0, ADA, 0)
+    machine.wait(601)
+    machine.hand_over(0, EVE, 0)
+    machine.reauthenticate(0)
+    machine.reauthenticate(0, kind="wrong")
+    machine.reauthenticate(0, typed=False, kind="right")
+    machine.reauthenticate(0, kind="right")
+    machine.hand_over(0, EVE, 0)
+    assert list(machine.world.organizations[-1].roles.values()).count("owner") == 2
+    machine.hand_over(0, EVE, 0)
+
+
+def a_proof_that_is_given_again(machine: Machine) -> None:
+    enters(machine, CAROL, trusts=True)
+    machine.wait(601)
+    machine.sign_in(CAROL, browser=0)
+    assert machine.world.sessions[-1].aal == 1
+    machine.regenerate(0)
+    for kind in ("right", "spent", "backup", "spent backup"):
+        machine.wait(31)
+        machine.reauthenticate(0, typed=None, kind=kind)
+    machine.regenerate(0)
+    machine.change_password(0)
+    machine.look()
+    for _ in range(5):
+        machine.reauthenticate(0, typed=None, kind="wrong")
+    machine.look()
+    machine.reauthenticate(0)
+
+
+STORIES_OF_PROGRAMS = (
+    a_key_that_outlives_its_maker,
+    a_key_of_a_service_account_that_is_replaced,
+    a_members_key_that_becomes_a_programs,
+    a_device_that_is_approved,
+    a_device_whose_approver_loses_everything,
+    a_device_whose_key_is_replaced_before_it_is_fetched,
+    a_token_of_a_key_that_ends,
+    a_request_that_is_repeated,
+    a_key_that_encrypts_and_is_replaced,
+    a_webhook_of_an_owner,
+    an_invitation_whose_sender_changes,
+    an_organization_that_is_handed_over,
+    a_proof_that_is_given_again,
+)
