@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import get_running_loop
 from collections.abc import Awaitable
 from functools import partial
 
@@ -110,10 +110,10 @@ class Authenticator:
         if not runtime.is_started or not runtime.authenticate.has_cached:
             return None
         sent = authorization_in(scope["headers"])
-        if sent is None or not sent.startswith(_BEARER):
+        if sent is None or sent[:7] != _BEARER:
             return None
         client = partial(self.clients.address_of, scope)
-        return runtime.authenticate.get_cached(sent[len(_BEARER) :], client=client, clock=runtime.now)
+        return runtime.authenticate.get_cached(sent[7:], client=client, clock=runtime.now)
 
     def is_foreign(self, credential: Credential) -> bool:
         """Whether a credential has none of our formats: prefixes, and tokens of our issuer."""
@@ -187,9 +187,11 @@ class AuthMiddleware:
         self._auth = auth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or self._decides_itself(scope):
+        auth = self._auth
+        if scope["type"] not in ("http", "websocket") or (auth.own_paths and self._decides_itself(scope)):
             return await self._app(scope, receive, send)
-        scope = self._at_graphql(scope)
+        if "graphql" in auth.__dict__:
+            scope = self._at_graphql(scope)
         begun = False
 
         def send_noted(message: Message) -> Awaitable[None]:
@@ -205,7 +207,7 @@ class AuthMiddleware:
                     send = telling_limits(send, principal.limits)
             state = scope.setdefault("state", {})
             state[PRINCIPAL] = principal
-            state[DEPLOYMENT] = (self._auth, asyncio.get_running_loop())
+            state[DEPLOYMENT] = (auth, get_running_loop())
             await self._app(scope, receive, send_noted)
         except Refusal as refusal:
             if begun:
@@ -218,8 +220,8 @@ class AuthMiddleware:
 
         Without it Starlette answers a redirect, which many clients do not follow with a POST.
         """
-        graphql = self._auth.__dict__.get("graphql")
-        if graphql is None or scope["type"] != "http" or scope["path"].endswith("/"):
+        graphql = self._auth.__dict__["graphql"]
+        if scope["type"] != "http" or scope["path"].endswith("/"):
             return scope
         path: str = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
         for route in getattr(scope.get("app"), "routes", ()):

@@ -102,7 +102,7 @@ class KeyUsage:
     def __init__(self, *, records_addresses: bool = True) -> None:
         self.records_addresses = records_addresses
         self._seen: dict[str, LastUse] = {}
-        self._noted: dict[str, datetime] = {}
+        self._due: dict[str, datetime] = {}
         self._used: dict[date, dict[str, int]] = {}
         self._refused: dict[date, dict[str, int]] = {}
         self._used_today: dict[str, int] = {}
@@ -124,12 +124,12 @@ class KeyUsage:
             self._used_today[key_id] += 1
         elif len(self._used_today) < _MAX_COUNT:
             self._used_today[key_id] = 1
-        known = self._noted.get(key_id)
-        if stored is not None and (known is None or known < stored):
+        due = self._due.get(key_id)
+        if stored is not None and (due is None or due < stored + RESOLUTION):
             # Another process recorded it, or this one before it restarted.
             self._note(key_id, stored)
-            known = stored
-        if known is not None and now - known < RESOLUTION:
+            due = stored + RESOLUTION
+        if due is not None and now < due:
             return
         self._note(key_id, now)
         if key_id in self._seen or len(self._seen) < _MAX_COUNT:
@@ -156,9 +156,10 @@ class KeyUsage:
         self._refused_today = self._refused.setdefault(day, {})
 
     def _note(self, key_id: str, at: datetime) -> None:
-        if len(self._noted) >= _MAX_COUNT:
-            self._noted.clear()
-        self._noted[key_id] = at
+        """Update time and address of the last use again when `RESOLUTION` has passed since *at*."""
+        if len(self._due) >= _MAX_COUNT:
+            self._due.clear()
+        self._due[key_id] = at + RESOLUTION
 
     def take(self) -> GatheredUses:
         """Return what was collected and start over."""

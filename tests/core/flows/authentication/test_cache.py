@@ -181,3 +181,22 @@ def test_two_threads_with_stamps_of_their_own_never_believe_each_others() -> Non
     keeping.join()
     assert cache.get("old", change_token=two, now=NOW) is None
     assert cache.get("new", change_token=two, now=NOW) == principal("new")
+
+
+def test_current_is_what_is_found_under_the_change_token_of_now() -> None:
+    lookup = Stamps()
+    cache = memory(lookup)
+    cache.put("a", principal(), change_token=lookup.present, until=LATER, now=NOW)
+    assert cache.get_current("a", clock=lambda: NOW + SECOND) == (principal(), NOW + SECOND)
+    assert cache.get_current("a", clock=lambda: NOW - SECOND) is None
+    assert cache.get_current("a", clock=lambda: LATER) is None
+    for another in (object(), None):
+        lookup.present = another
+        assert cache.get_current("a", clock=lambda: NOW) is None
+
+
+def test_current_asks_for_nothing_where_nothing_is_known() -> None:
+    def no_clock() -> datetime:
+        raise AssertionError("the clock is asked for what is known only")
+
+    assert memory().get_current("a", clock=no_clock) is None

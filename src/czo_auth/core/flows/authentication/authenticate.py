@@ -84,13 +84,11 @@ class Authenticate:
             client: Returns the client's address; called once a minute for a key.
             clock: Called only for a known token.
         """
-        digest = tokens.digest_bytes(token)
-        if digest not in self._cache:
+        found = self._cache.get_current(tokens.digest_bytes(token), clock=clock)
+        if found is None:
             return None
-        now = clock()
-        principal = self._cache.get(digest, change_token=self._cache.change_token(), now=now)
-        if principal is not None:
-            self._count_use(principal, client=client, now=now)
+        principal, now = found
+        self._count_use(principal, client=client, now=now)
         return principal
 
     async def api_key(self, key: str, *, client: ClientAddress, now: datetime) -> Principal:

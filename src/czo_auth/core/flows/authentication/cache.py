@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -59,6 +60,22 @@ class CredentialCache(Generic[T]):
             return None
         # A clock set back must not extend the lifetime of an entry.
         return found.proved if found.since <= now < found.until else None
+
+    def get_current(self, digest: str, *, clock: Callable[[], datetime]) -> tuple[T, datetime] | None:
+        """
+        Do the same as `get` under the change token of now, which is read for a cached credential only.
+
+        Returns:
+            The principal, and the time that *clock* told.
+        """
+        found = self._known.get(digest)
+        if found is None:
+            return None
+        now = clock()
+        # The token of an entry is never None, so without a token at present nothing is found.
+        if found.change_token is not self._lookup.change_token() or not found.since <= now < found.until:
+            return None
+        return found.proved, now
 
     def put(
         self, digest: str, proved: T, *, change_token: object | None, until: datetime, now: datetime
