@@ -101,3 +101,12 @@ def test_templates_name_targets_and_files_that_exist() -> None:
         assert (ROOT / page).is_file()
     for form in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"):
         assert read(form)
+
+
+def test_the_table_of_commands_has_every_target_that_make_help_lists() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    listed = set(re.findall(r'@echo "make ([\w-]+)', makefile))
+    table = (ROOT / "DEVELOPERS.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `make ([\w-]+)`", table, re.MULTILINE)) == listed
+    for target in listed:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
