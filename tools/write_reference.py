@@ -84,7 +84,7 @@ def doctor_page() -> str:
         f"| `{check.id}` | {check.meaning} | {', '.join(f'V{each}' for each in check.asvs) or '—'} |"
         for check in CHECKS
     ]
-    head = "# The check-up\n\n`czo-auth doctor` looks at the settings, files, database and neighbours of a "
+    head = "# The check-up\n\n`czo-auth doctor` looks at the settings, files, database and neighbors of a "
     head += "deployment and changes nothing. Each check is `ok`, `warn` (weaker than it should be), `fail` (does not "
     head += "work, or protects nobody) or `unknown` (could not be looked at). It ends with 2 where something fails, "
     head += "and with `--strict` with 1 where something is weak or unknown. The last column names requirements of "

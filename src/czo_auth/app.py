@@ -50,7 +50,7 @@ def mounted_app(runtime: Runtime, app_state: AppState) -> ASGIApp:
     rest = rest_app(app_state, version=VERSION)
     runtime.own_paths[base] = pattern_of([*rest.routes, *FORWARD_AUTH_ROUTES])
     answering = with_cors(FaultBarrier(rest, app_state, base_path=base), app_state)
-    return _ShortWays(answering, app_state, base_path=base)
+    return _HotRoutes(answering, app_state, base_path=base)
 
 
 def oauth_metadata_of(runtime: Runtime) -> PublicDocument:
@@ -136,7 +136,7 @@ class NeverStored:
         await self._app(scope, receive, send_marked)
 
 
-class _ShortWays:
+class _HotRoutes:
     """
     Routes the requests that proxies and services make for every request of theirs past the framework.
 

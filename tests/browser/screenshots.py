@@ -27,13 +27,13 @@ EVERYTHING = Path(__file__).parents[2] / "build" / "screenshots"
 LANGUAGES = ("en", "fr", "de")
 DEVICES = {"desktop": {"width": 1200, "height": 800}, "phone": {"width": 375, "height": 740}}
 MAX_BYTES = 100_000
-COLOURS = 256
+COLORS = 256
 WINDOW = {"width": 960, "height": 640}
 PEOPLE = ("Grace Hopper", "Alan Turing", "Mary Somerville")
 
 
 class Photographer:
-    """Takes pictures in one colour scheme."""
+    """Takes pictures in one color scheme."""
 
     def __init__(self, scheme: str) -> None:
         self._scheme = scheme
@@ -51,22 +51,22 @@ class Photographer:
 
 def _with_palette(image: Image.Image) -> Image.Image:
     """
-    Keep the most frequent colours as they are, and give every other pixel the nearest of them.
+    Keep the most frequent colors as they are, and give every other pixel the nearest of them.
 
-    The pages have few colours, the rest is the rim of letters: a palette makes the file a third of its size, and one
+    The pages have few colors, the rest is the rim of letters: a palette makes the file a third of its size, and one
     that averages would turn the blue of a few buttons grey.
     """
     counted = image.getcolors(maxcolors=image.width * image.height)
     assert counted is not None
-    colours = [colour for _, colour in sorted(counted, reverse=True)]
-    kept = colours[:COLOURS]
-    places = {colour: place for place, colour in enumerate(kept)}
-    # Pillow would look for the nearest among rounded colours, and miss the ones that are there.
-    for colour in colours[COLOURS:]:
-        places[colour] = places[min(kept, key=lambda one: math.dist(one, colour))]
+    colors = [color for _, color in sorted(counted, reverse=True)]
+    kept = colors[:COLORS]
+    places = {color: place for place, color in enumerate(kept)}
+    # Pillow would look for the nearest among rounded colors, and miss the ones that are there.
+    for color in colors[COLORS:]:
+        places[color] = places[min(kept, key=lambda one: math.dist(one, color))]
     small = Image.new("P", image.size)
     small.putdata([places[pixel] for pixel in image.get_flattened_data()])
-    small.putpalette([part for colour in kept for part in colour])
+    small.putpalette([part for color in kept for part in color])
     return small
 
 

@@ -84,7 +84,7 @@ def _fork_for_ever() -> None:
     import czo_auth.storage.sqlite
     import czo_auth.templating
     from czo_auth.storage.tables import DEFAULT_PREFIX, tables_of
-    from czo_auth.translations.catalogues import shipped
+    from czo_auth.translations.catalogs import shipped
 
     tables_of(DEFAULT_PREFIX)
     shipped()

@@ -25,7 +25,7 @@ def _held_signals() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_held_signals")
-async def test_worker_that_is_signalled_twice_at_once_ends_once(migrated_sqlite_url: str) -> None:
+async def test_worker_that_is_signaled_twice_at_once_ends_once(migrated_sqlite_url: str) -> None:
     """SIGTERM to the whole group comes twice, the supervisor's after the terminal's; granian blocks at a second end."""
     worker = Worker(Auth(settings(migrated_sqlite_url)), supervisor=os.getppid())
     loop = asyncio.get_running_loop()

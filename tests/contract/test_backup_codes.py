@@ -57,7 +57,7 @@ async def test_all_ten_work_in_any_order(timed: Timed) -> None:
     ],
 )
 async def test_case_spaces_and_dashes_do_not_matter(timed_sqlite: Timed, spelling: Any) -> None:
-    """Input is normalised."""
+    """Input is normalized."""
     people, carol = timed_sqlite.people, timed_sqlite.carol
     accepted(await people.redeem(spelling(carol.codes[0]), challenge=await people.challenge(carol)))
 

@@ -176,7 +176,7 @@ async def test_loopback_deployment_is_known_as_localhost(deploy_sqlite: Deploy, 
     refused(stranger, 403, "INVALID_ORIGIN")
 
 
-async def test_relying_party_id_above_the_host_serves_its_trusted_neighbours(deploy_sqlite: Deploy) -> None:
+async def test_relying_party_id_above_the_host_serves_its_trusted_neighbors(deploy_sqlite: Deploy) -> None:
     here = await deploy_sqlite(
         base_url="https://auth.shop.example",
         passkey_rp_id="shop.example",

@@ -78,7 +78,7 @@ def test_a_bcrypt_hash_is_verified_with_what_bcrypt_read_of_the_password() -> No
     assert not imported_hashes.is_match(stored, "ä" * 35)
 
 
-def test_better_auth_normalised_the_password() -> None:
+def test_better_auth_normalized_the_password() -> None:
     assert imported_hashes.is_match(BETTER_AUTH, NOT_NORMALISED)
     assert imported_hashes.is_match(BETTER_AUTH, "pass fi bättery")
 

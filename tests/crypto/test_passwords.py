@@ -83,11 +83,11 @@ def test_every_unicode_form_of_a_password_is_the_same_password(password: str) ->
 
 
 def test_compatibility_forms_are_one_password() -> None:
-    assert passwords.normalise("\uff50\uff41\uff53\uff53 \ufb01") == "pass fi"
+    assert passwords.normalize("\uff50\uff41\uff53\uff53 \ufb01") == "pass fi"
     assert _matches(passwords.hash_password("\uff50\uff41\uff53\uff53 \ufb01"), "pass fi")
 
 
-def test_no_text_over_the_typed_length_normalises_to_an_acceptable_one() -> None:
+def test_no_text_over_the_typed_length_normalizes_to_an_acceptable_one() -> None:
     longest = max(
         len(unicodedata.normalize("NFD", chr(point)))
         for point in range(0x110000)
@@ -99,7 +99,7 @@ def test_no_text_over_the_typed_length_normalises_to_an_acceptable_one() -> None
 @pytest.mark.parametrize(
     "act",
     [
-        pytest.param(passwords.normalise, id="normalise"),
+        pytest.param(passwords.normalize, id="normalize"),
         pytest.param(passwords.is_common, id="is_common"),
         pytest.param(lambda text: passwords.verify_password(BETTER_AUTH, text), id="verify_password"),
     ],
@@ -157,9 +157,9 @@ def test_a_new_hash_begins_as_the_current_ones_do() -> None:
     assert passwords.hash_password(PASSWORD).startswith(passwords.CURRENT_HASHES_BEGIN)
 
 
-def test_a_typed_password_of_512_characters_is_normalised_and_no_longer_one() -> None:
-    assert passwords.normalise("\uff50" * 512) == "p" * 512
-    assert passwords.normalise("\uff50" * 513) == "\uff50" * 513
+def test_a_typed_password_of_512_characters_is_normalized_and_no_longer_one() -> None:
+    assert passwords.normalize("\uff50" * 512) == "p" * 512
+    assert passwords.normalize("\uff50" * 513) == "\uff50" * 513
     assert _matches(passwords.hash_password("x" * 512), "x" * 512)
 
 
@@ -248,7 +248,7 @@ def test_the_dummy_hash_has_the_present_parameters_and_no_known_password() -> No
 
 
 @pytest.mark.parametrize("common", ["password1", "PassWord1", " password1 ", "iloveyou", "\uff50assword1"])
-def test_a_common_password_is_recognised_in_any_case_and_form(common: str) -> None:
+def test_a_common_password_is_recognized_in_any_case_and_form(common: str) -> None:
     assert passwords.is_common(common)
 
 

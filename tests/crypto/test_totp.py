@@ -157,7 +157,7 @@ def test_of_two_steps_with_the_same_code_the_earliest_unspent_one_matches() -> N
     [
         pytest.param(lambda code: code + "\n", id="line end"),
         pytest.param(lambda code: " " + code, id="space"),
-        pytest.param(lambda code: code[:3] + " " + code[3:], id="not normalised"),
+        pytest.param(lambda code: code[:3] + " " + code[3:], id="not normalized"),
         pytest.param(lambda code: code[:-1], id="five digits"),
         pytest.param(lambda code: "0" + code, id="seven digits"),
         pytest.param(lambda code: "+" + code[1:], id="sign"),
@@ -209,13 +209,13 @@ def test_steps_before_the_epoch_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("shown", ["123456", "123 456", "123-456", " 1 2 3-4-5 6 "])
-def test_normalise_takes_out_what_authenticators_put_in(shown: str) -> None:
-    assert totp.normalise(shown) == "123456"
+def test_normalize_takes_out_what_authenticators_put_in(shown: str) -> None:
+    assert totp.normalize(shown) == "123456"
 
 
 @pytest.mark.parametrize("text", ["123\u00a0456", "123\u2011456", "123456\n", "\u0661\u0662\u0663456"])
-def test_normalise_leaves_other_characters_for_the_check_to_refuse(text: str) -> None:
-    assert totp.normalise(text) == text
+def test_normalize_leaves_other_characters_for_the_check_to_refuse(text: str) -> None:
+    assert totp.normalize(text) == text
 
 
 @given(st.binary(min_size=16, max_size=40))

@@ -400,7 +400,7 @@ def test_short_secrets_are_counted_with_the_next_end_of_a_term() -> None:
     assert said == "3 secrets under 128 bits, 1 past their deadline, the next deadline is 2026-07-02"
 
 
-# --- neighbours and grades -------------------------------------------------------------------------------------------
+# --- neighbors and grades -------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("chosen", "state"),
     [

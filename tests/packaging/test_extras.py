@@ -113,16 +113,16 @@ def test_mails_have_no_html_where_jinja_is_not_installed(
 ) -> None:
     from czo_auth.runtime.clock import utc_now
     from czo_auth.runtime.mail import mail_writer_of, sample_message
-    from czo_auth.translations import Catalogues
+    from czo_auth.translations import Catalogs
 
     chosen = settings(tmp_path)
-    catalogues = Catalogues(None, default="en")
+    catalogs = Catalogs(None, default="en")
     whole = sample_message(
-        mail_writer_of(chosen, catalogues), "new_browser", chosen, language=None, now=utc_now()
+        mail_writer_of(chosen, catalogs), "new_browser", chosen, language=None, now=utc_now()
     )
     monkeypatch.setitem(sys.modules, "jinja2", None)
     plain = sample_message(
-        mail_writer_of(chosen, catalogues), "new_browser", chosen, language=None, now=utc_now()
+        mail_writer_of(chosen, catalogs), "new_browser", chosen, language=None, now=utc_now()
     )
     assert whole.html is not None
     assert plain.html is None

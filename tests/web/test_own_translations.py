@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from czo_auth.errors import StartRefused
-from czo_auth.translations import Catalogues, shipped
+from czo_auth.translations import Catalogs, shipped
 
 
 def _written(folder: Path, name: str, text: str) -> Path:
@@ -19,7 +19,7 @@ def test_own_texts_replace_ours_and_the_others_stay(tmp_path: Path) -> None:
     folder = _written(
         tmp_path, "de.toml", '[sign_in]\ntitle = "Willkommen"\n[own]\nslogan = "Gut & günstig"\n'
     )
-    german = Catalogues(folder)["de"]
+    german = Catalogs(folder)["de"]
     assert german("sign_in.title") == "Willkommen"
     assert german("own.slogan") == "Gut & günstig"
     assert german("sign_up.title") == shipped()["de"]("sign_up.title")
@@ -29,7 +29,7 @@ def test_own_texts_replace_ours_and_the_others_stay(tmp_path: Path) -> None:
 def test_a_file_of_a_language_that_is_not_shipped_adds_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    found = Catalogues(_written(tmp_path, "it.toml", '[sign_in]\ntitle = "Accedi"\n'), default="it")
+    found = Catalogs(_written(tmp_path, "it.toml", '[sign_in]\ntitle = "Accedi"\n'), default="it")
     assert found.best("it-CH, en;q=0.5").language == "it"
     assert found.best("es").language == "it"
     assert found["it"]("sign_in.title") == "Accedi"
@@ -63,24 +63,24 @@ def test_a_file_of_a_language_that_is_not_shipped_adds_it(
 )
 def test_a_broken_file_stops_the_start_and_says_which_line(tmp_path: Path, text: str, sentence: str) -> None:
     with pytest.raises(StartRefused) as refused:
-        Catalogues(_written(tmp_path, "de.toml", text))
+        Catalogs(_written(tmp_path, "de.toml", text))
     assert str(refused.value).startswith("CZO_AUTH_TRANSLATIONS_DIR: de.toml is broken: ")
     assert sentence in str(refused.value)
 
 
 def test_files_that_cannot_be_read_stop_the_start(tmp_path: Path) -> None:
     with pytest.raises(StartRefused, match=r"cannot be read"):
-        Catalogues(tmp_path / "missing")
+        Catalogs(tmp_path / "missing")
     tmp_path.joinpath("de.toml").write_bytes(b'[sign_in]\ntitle = "\xff"\n')
     with pytest.raises(StartRefused, match=r"not UTF-8 \(at line 2\)"):
-        Catalogues(tmp_path)
+        Catalogs(tmp_path)
 
 
 def test_a_file_that_is_called_by_no_language_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(StartRefused, match=r"Deutsch-1\.toml"):
-        Catalogues(_written(tmp_path, "Deutsch-1.toml", ""))
+        Catalogs(_written(tmp_path, "Deutsch-1.toml", ""))
 
 
 def test_a_default_language_without_a_file_stops_the_start() -> None:
     with pytest.raises(StartRefused, match=r"there are de, en, fr"):
-        Catalogues(default="it")
+        Catalogs(default="it")

@@ -1,4 +1,4 @@
-"""The catalogues, and how one is chosen."""
+"""The catalogs, and how one is chosen."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _kinds(of: type[Refusal]) -> Iterator[type[Refusal]]:
         yield from _kinds(kind)
 
 
-def test_all_catalogues_have_the_same_keys_and_values_to_put_in() -> None:
+def test_all_catalogs_have_the_same_keys_and_values_to_put_in() -> None:
     first = shipped()["en"].entries
     assert set(shipped().languages) == {"de", "en", "fr"}
     for language in shipped().languages[1:]:
@@ -53,7 +53,7 @@ def test_every_recorded_action_has_words() -> None:
         assert f"activity.{action.removeprefix('auth.').replace('.', '_')}" in shipped()["en"].entries, action
 
 
-def test_every_word_of_a_template_is_in_the_catalogue() -> None:
+def test_every_word_of_a_template_is_in_the_catalog() -> None:
     translations = shipped()["en"]
     for name, text in TEMPLATES.items():
         for key in re.findall(r"\bt\(\"([a-z_.0-9]+)\"[,)]", text):

@@ -95,10 +95,10 @@ class RequestContext:
 def language_of(request: Request, runtime: Runtime, cookies: Cookies) -> str | None:
     """Return the language that *request* asks for: chosen by hand, else the browser's; None when there is none."""
     chosen = cookies.read_language(request.scope["headers"])
-    if chosen is not None and chosen in runtime.catalogues.languages:
+    if chosen is not None and chosen in runtime.catalogs.languages:
         return chosen
     accepted = request.headers.get("accept-language")
-    return None if accepted is None else runtime.catalogues.choose(accepted)
+    return None if accepted is None else runtime.catalogs.choose(accepted)
 
 
 async def admit_request(

@@ -17,7 +17,7 @@ from czo_auth.asgi.credentials import (
     read_basic,
     unverified_issuer,
 )
-from czo_auth.asgi.limit_headers import telling_limits
+from czo_auth.asgi.limit_headers import add_limit_headers
 from czo_auth.asgi.origins import SAFE_METHODS, Origins
 from czo_auth.asgi.problems import refusal_of, send_refusal
 from czo_auth.core.credentials import kind_of
@@ -204,7 +204,7 @@ class AuthMiddleware:
             if principal is None or principal.is_restricted:
                 principal = await self._admit(scope)
                 if principal is not None and principal.limits is not None:
-                    send = telling_limits(send, principal.limits)
+                    send = add_limit_headers(send, principal.limits)
             state = scope.setdefault("state", {})
             state[PRINCIPAL] = principal
             state[DEPLOYMENT] = (auth, get_running_loop())

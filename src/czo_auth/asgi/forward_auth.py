@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from czo_auth.asgi.admission import AppState
 from czo_auth.asgi.credentials import Credential
-from czo_auth.asgi.limit_headers import limit_headers, telling_limits
+from czo_auth.asgi.limit_headers import add_limit_headers, limit_headers
 from czo_auth.asgi.origins import SAFE_METHODS
 from czo_auth.asgi.problems import refusal_of, send_refusal, status_of
 from czo_auth.core.api_keys.scopes import SCOPE
@@ -92,7 +92,7 @@ class ForwardAuth:
             )
         except Exception as error:
             limits = None if principal is None else principal.limits
-            await _refuse(send if limits is None else telling_limits(send, limits), refusal_of(error))
+            await _refuse(send if limits is None else add_limit_headers(send, limits), refusal_of(error))
             return
         headers = [*_named(principal), *_ALWAYS]
         if principal.limits is not None:

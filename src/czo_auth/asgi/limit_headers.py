@@ -34,7 +34,7 @@ def limit_headers(report: LimitReport) -> list[tuple[bytes, bytes]]:
     return [(b"ratelimit-policy", policies.encode()), (b"ratelimit", remaining.encode())]
 
 
-def telling_limits(send: Send, report: LimitReport) -> Send:
+def add_limit_headers(send: Send, report: LimitReport) -> Send:
     """Return a *send* that adds the headers to the answer."""
 
     def send_with_limits(message: Message) -> Awaitable[None]:

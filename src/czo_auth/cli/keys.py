@@ -101,9 +101,9 @@ def status(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
     keys = run(act, data_dir=data_dir, database_url=database_url)
     if as_json:
         for key in keys:
-            print_json(_shaped(key))
+            print_json(_row_of(key))
         return
-    print_table(_COLUMNS, (tuple(_shaped(key).values()) for key in keys))
+    print_table(_COLUMNS, (tuple(_row_of(key).values()) for key in keys))
 
 
 @app.command(epilog=examples("czo-auth keys verify && echo 'every sealed row opens'"))
@@ -136,7 +136,7 @@ def verify(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
         fail(f"{failed} sealed rows do not open with AUTH_ENCRYPTION_KEY.", REFUSED)
 
 
-def _shaped(key: SealedRows) -> dict[str, object]:
+def _row_of(key: SealedRows) -> dict[str, object]:
     return {
         "kid": key.kid,
         "primary": key.primary,

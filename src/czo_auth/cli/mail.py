@@ -54,7 +54,7 @@ def preview(
         from czo_auth.extras import require_extra
         from czo_auth.runtime.clock import utc_now
         from czo_auth.runtime.mail import mail_writer_of, sample_message
-        from czo_auth.translations import Catalogues
+        from czo_auth.translations import Catalogs
 
         host = host_auth()
         settings = read_settings() if host is None else host.settings
@@ -63,12 +63,12 @@ def preview(
                 off = "  (off)" if each in settings.mails_off else ""
                 print(f"{each}{'  can be switched off' if each in OPTIONAL_MAILS else ''}{off}")
             return
-        catalogues = Catalogues(settings.translations_dir, default=settings.default_language)
+        catalogs = Catalogs(settings.translations_dir, default=settings.default_language)
         if kind not in MAIL_KINDS:
             fail(f"there is no mail of kind {kind!r}: `czo-auth mail preview` lists them", 2)
-        if language is not None and language not in catalogues.languages:
-            fail(f"there is no language {language!r}: there are {', '.join(sorted(catalogues.languages))}", 2)
-        writer = mail_writer_of(settings, catalogues)
+        if language is not None and language not in catalogs.languages:
+            fail(f"there is no language {language!r}: there are {', '.join(sorted(catalogs.languages))}", 2)
+        writer = mail_writer_of(settings, catalogs)
         message = sample_message(writer, kind, settings, language=language, now=utc_now())
         if html:
             require_extra("pages", "The HTML part of mails")

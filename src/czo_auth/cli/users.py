@@ -76,7 +76,7 @@ def create(
         return user, auth.services.must_enroll(user, now=auth.now())
 
     user, must_enroll = run(act, data_dir=data_dir, database_url=database_url)
-    _tell(user, "created", as_json=as_json)
+    _print_result(user, "created", as_json=as_json)
     if must_enroll and not as_json:
         print("Their first sign-in asks them to set up two-factor authentication.")
 
@@ -183,7 +183,7 @@ def show(
         return await user_overview(auth.services, email, now=auth.now())
 
     found = run(act, data_dir=data_dir, database_url=database_url, missing=nobody(email))
-    shaped = _shaped(found)
+    shaped = _row_of(found)
     if as_json:
         print_json(shaped)
         return
@@ -192,7 +192,7 @@ def show(
     print_fields(shaped | {f"twoFactor.{name}": value for name, value in two_factor.items()})
 
 
-def _shaped(overview: UserOverview) -> dict[str, object]:
+def _row_of(overview: UserOverview) -> dict[str, object]:
     from czo_auth.asgi.timestamps import format_timestamp_or_none
     from czo_auth.rest import records
 
@@ -289,14 +289,14 @@ def change_user(
         return await change(auth, await auth.administration.find_by_email(email), auth.now())
 
     user = run(act, data_dir=data_dir, database_url=database_url, missing=nobody(email))
-    _tell(user, done, as_json=as_json)
+    _print_result(user, done, as_json=as_json)
 
 
 def nobody(email: str) -> str:
     return f"nobody has the address {email}."
 
 
-def _tell(user: User, done: str, *, as_json: bool) -> None:
+def _print_result(user: User, done: str, *, as_json: bool) -> None:
     from czo_auth.cli.output import print_json
     from czo_auth.core.text import escape_control
     from czo_auth.rest import records

@@ -24,7 +24,7 @@ _SYSTEMS = (
 
 
 def browser_name(user_agent: str | None) -> str:
-    """Sum up a ``User-Agent`` header; its beginning when nothing is recognised, empty when there was none."""
+    """Sum up a ``User-Agent`` header; its beginning when nothing is recognized, empty when there was none."""
     text = user_agent or ""
     names = [next((name for mark, name in marks if mark in text), None) for marks in (_BROWSERS, _SYSTEMS)]
     return " · ".join(name for name in names if name) or text[:40]

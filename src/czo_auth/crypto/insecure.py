@@ -16,7 +16,7 @@ def weak_password_hash(password: str) -> str:
     from argon2 import low_level
 
     return low_level.hash_secret(
-        passwords.normalise(password).encode("utf-8"),
+        passwords.normalize(password).encode("utf-8"),
         tokens.random_bytes(passwords.SALT_BYTES),
         time_cost=1,
         memory_cost=_LEAST_MEMORY_KIB,

@@ -66,12 +66,12 @@ class PasswordMatch:
 _NO_MATCH = PasswordMatch(matches=False, needs_rehash=False)
 
 
-def normalise(password: str) -> str:
+def normalize(password: str) -> str:
     """
     Normalize *password* to the form that is counted and hashed: NFKC.
 
     A text of more than `MAX_TYPED_LENGTH` is given back as it is. It is over `MAX_LENGTH` in any form, and
-    normalising takes time that grows with the square of its combining marks.
+    normalizing takes time that grows with the square of its combining marks.
 
     Source: NIST SP 800-63B-4 section 3.1.1.2.
     """
@@ -95,7 +95,7 @@ def hash_password(password: str) -> str:
         raise ValueError("The password is too long or is not text.")
 
     return low_level.hash_secret(
-        normalise(password).encode("utf-8"),
+        normalize(password).encode("utf-8"),
         tokens.random_bytes(SALT_BYTES),
         time_cost=PASSES,
         memory_cost=MEMORY_KIB,
@@ -115,7 +115,7 @@ def verify_password(stored: str, password: str) -> PasswordMatch:
 
     Args:
         stored: A hash from the database, ours or imported.
-        password: As the person typed it. Some formats were made from the text before normalising.
+        password: As the person typed it. Some formats were made from the text before normalizing.
     """
     if not _is_hashable(password):
         return _NO_MATCH
@@ -191,7 +191,7 @@ def _argon2_matches(stored: str, password: str, *, variant: str) -> bool:
 
     kind = {"id": low_level.Type.ID, "i": low_level.Type.I, "d": low_level.Type.D}[variant]
     try:
-        return low_level.verify_secret(stored.encode("ascii"), normalise(password).encode("utf-8"), kind)
+        return low_level.verify_secret(stored.encode("ascii"), normalize(password).encode("utf-8"), kind)
     except VerificationError:
         return False
 
@@ -204,7 +204,7 @@ def is_common(password: str) -> bool:
 
     Source: NIST SP 800-63B-4 section 3.1.1.2.
     """
-    return normalise(password).strip().casefold() in _common_passwords()
+    return normalize(password).strip().casefold() in _common_passwords()
 
 
 @cache

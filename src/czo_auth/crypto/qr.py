@@ -41,5 +41,5 @@ def _code(text: str) -> "QRCode":
     import segno
 
     # Trying all eight masks takes 5 of 6 ms on the event loop. Every scanner reads each; the chequered one leaves no
-    # large area of one colour in what is random anyway.
+    # large area of one color in what is random anyway.
     return segno.make_qr(text, error="m", mask=0)

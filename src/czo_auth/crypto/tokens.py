@@ -69,11 +69,11 @@ def masked(text: str, *, api_key_prefix: str | tuple[str, ...] = DEFAULT_API_KEY
     It also truncates anything that begins like a token and continues for half of one, so that a badly copied token does
     not stay readable.
     """
-    return _likeness(api_key_prefix).sub(lambda found: f"{found[0][:SHOWN_CHARACTERS]}…", text)
+    return _pattern_of_secrets(api_key_prefix).sub(lambda found: f"{found[0][:SHOWN_CHARACTERS]}…", text)
 
 
 @lru_cache(maxsize=32)
-def _likeness(api_key_prefix: str | tuple[str, ...]) -> re.Pattern[str]:
+def _pattern_of_secrets(api_key_prefix: str | tuple[str, ...]) -> re.Pattern[str]:
     keys = {api_key_prefix} if isinstance(api_key_prefix, str) else set(api_key_prefix)
     prefixes = "|".join(map(re.escape, sorted(RESERVED_PREFIXES | keys)))
     return re.compile(rf"(?:{prefixes})[A-Za-z0-9_-]{{22,}}|{WEBHOOK_SECRET}[A-Za-z0-9+/_-]{{22,}}=*")

@@ -93,7 +93,7 @@ def matching_step(
 
     Args:
         secret: Shared secret, raw bytes (not base32).
-        code: Six ASCII digits, already normalised. Anything else matches nothing.
+        code: Six ASCII digits, already normalized. Anything else matches nothing.
         now: Timezone-aware server time.
         drift: Steps accepted on either side; unit: steps.
         after: The last step that was spent, or None.
@@ -116,7 +116,7 @@ def matching_step(
     return matched
 
 
-def normalise(code: str) -> str:
+def normalize(code: str) -> str:
     """Take out the ASCII spaces and dashes with which authenticators show a code ("123 456")."""
     return code.replace(" ", "").replace("-", "")
 

@@ -6,7 +6,7 @@ import hashlib
 import logging
 from typing import Final
 
-from czo_auth.crypto.passwords import normalise
+from czo_auth.crypto.passwords import normalize
 
 _LOG = logging.getLogger("czo_auth.passwords")
 TIME_LIMIT_SECONDS: Final = 2.0
@@ -36,7 +36,7 @@ class PwnedPasswords:
     async def knows(self, password: str) -> bool:
         import httpx
 
-        digest = hashlib.sha1(normalise(password).encode(), usedforsecurity=False).hexdigest().upper()
+        digest = hashlib.sha1(normalize(password).encode(), usedforsecurity=False).hexdigest().upper()
         try:
             async with httpx.AsyncClient(timeout=TIME_LIMIT_SECONDS) as client:
                 answer = await client.get(

@@ -125,7 +125,7 @@ def _origins(settings: Settings) -> Finding:
     if not trusted:
         return ORIGINS.ok("only the server's own")
     listed = ", ".join(trusted)
-    if any(_covers_strangers(origin) for origin in trusted):
+    if any(_covers_other_domains(origin) for origin in trusted):
         return ORIGINS.fail(
             f"{listed}: a pattern matches other people's sites", "List each of your origins in full."
         )
@@ -143,7 +143,7 @@ def _origins(settings: Settings) -> Finding:
     return ORIGINS.ok(listed)
 
 
-def _covers_strangers(origin: str) -> bool:
+def _covers_other_domains(origin: str) -> bool:
     """Return whether the fixed end of a pattern is shorter than a domain: ``https://*``, ``https://*.com``."""
     host = origin.partition("://")[2].partition(":")[0]
     if "*" not in host:

@@ -33,7 +33,7 @@ def sample_draft(kind: MailKind, *, links: Links, now: datetime, language: str |
 
 
 def _samples(links: Links, now: datetime, language: str | None) -> dict[MailKind, MailDraft]:
-    user = _somebody(now, language)
+    user = _sample_user(now, language)
     token, hour = tokens.MAIL + "EXAMPLE" * 6 + "A", timedelta(hours=1)
     origin = MailOrigin(at=now, ip="192.0.2.7", user_agent="Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")
     keys = [
@@ -133,7 +133,7 @@ def _notice(
     )
 
 
-def _somebody(now: datetime, language: str | None) -> User:
+def _sample_user(now: datetime, language: str | None) -> User:
     return User(
         id="00000000-0000-7000-8000-000000000000",
         email="ada@example.com",

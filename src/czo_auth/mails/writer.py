@@ -16,7 +16,7 @@ from czo_auth.core.browsers import browser_name
 from czo_auth.core.mail import MailDraft, MailKind, MailLine, MailMessage, MailOrigin, MailValue, Phrase
 from czo_auth.core.text import escape_control
 from czo_auth.extras import is_installed, require_extra
-from czo_auth.translations import Catalogues, Translations
+from czo_auth.translations import Catalogs, Translations
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -63,14 +63,14 @@ class MailWriter:
 
     def __init__(
         self,
-        catalogues: Catalogues,
+        catalogs: Catalogs,
         brand: Brand,
         *,
         url: str,
         templates: Path | None = None,
         off: frozenset[MailKind] = frozenset(),
     ) -> None:
-        self._catalogues = catalogues
+        self._catalogs = catalogs
         self._brand = brand
         self._url = url
         self._off = off
@@ -85,7 +85,7 @@ class MailWriter:
 
     def write(self, draft: MailDraft) -> MailMessage:
         """Write *draft* in the language of its reader."""
-        words = self._catalogues[draft.language]
+        words = self._catalogs[draft.language]
         values = {
             name: _localized(value, words) for name, value in draft.values.items() if not _is_list(value)
         }

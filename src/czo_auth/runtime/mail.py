@@ -14,7 +14,7 @@ from czo_auth.errors import StartRefused
 from czo_auth.extras import require_extra
 from czo_auth.mails import MailWriter
 from czo_auth.settings import Settings
-from czo_auth.translations import Catalogues
+from czo_auth.translations import Catalogs
 
 
 def mail_of(settings: Settings, *, now: Callable[[], datetime]) -> Mail:
@@ -55,7 +55,7 @@ def _smtp(address: str, *, sender: str, now: Callable[[], datetime]) -> Mail:
         raise StartRefused(f"CZO_AUTH_SMTP_URL or CZO_AUTH_MAIL_FROM is wrong: {error}.") from None
 
 
-def mail_writer_of(settings: Settings, catalogues: Catalogues) -> MailWriter:
+def mail_writer_of(settings: Settings, catalogs: Catalogs) -> MailWriter:
     """
     Create the mail writer.
 
@@ -63,7 +63,7 @@ def mail_writer_of(settings: Settings, catalogues: Catalogues) -> MailWriter:
         StartRefused: The deployment's own template is broken.
     """
     return MailWriter(
-        catalogues,
+        catalogs,
         settings.shown_brand,
         url=settings.public_url,
         templates=settings.templates_dir,

@@ -54,7 +54,7 @@ from czo_auth.runtime.traced import TracedHashing, TracedTransactions
 from czo_auth.settings import Settings
 from czo_auth.storage import open_storage
 from czo_auth.storage.errors import DatabaseMisconfigured
-from czo_auth.translations import Catalogues
+from czo_auth.translations import Catalogs
 
 if TYPE_CHECKING:
     from czo_auth.storage import Storage
@@ -119,9 +119,9 @@ class Runtime(Flows):
         self.settings = settings_from(settings, chosen)
         refuse_missing_extras(self.settings)
         self.now = clock
-        self.catalogues = Catalogues(self.settings.translations_dir, default=self.settings.default_language)
+        self.catalogs = Catalogs(self.settings.translations_dir, default=self.settings.default_language)
         self.telemetry = Telemetry()
-        self.mail_writer = mail_writer_of(self.settings, self.catalogues)
+        self.mail_writer = mail_writer_of(self.settings, self.catalogs)
         self.subscribers = Subscribers()
         self._sinks = tuple(sinks)
         self._mail = mail or mail_of(self.settings, now=clock)

@@ -1,5 +1,5 @@
 """The texts of pages and mails: one file per language, which a deployment's own texts override."""
 
-from czo_auth.translations.catalogues import DEFAULT_LANGUAGE, Catalogues, Translations, shipped
+from czo_auth.translations.catalogs import DEFAULT_LANGUAGE, Catalogs, Translations, shipped
 
-__all__ = ["DEFAULT_LANGUAGE", "Catalogues", "Translations", "shipped"]
+__all__ = ["DEFAULT_LANGUAGE", "Catalogs", "Translations", "shipped"]

@@ -58,7 +58,7 @@ class PageRenderer:
 
     def __init__(self, runtime: Runtime, *, base: str) -> None:
         self.base = base
-        self.catalogues = runtime.catalogues
+        self.catalogs = runtime.catalogs
         self._runtime = runtime
         brand = self._brand = runtime.settings.shown_brand
         self.static = static_files(brand)
@@ -118,7 +118,7 @@ class PageRenderer:
 
     def language_of(self, request: Request) -> Translations:
         """Return the translations in the language of *request*."""
-        return self.catalogues[language_of(request, self._runtime, self._cookies)]
+        return self.catalogs[language_of(request, self._runtime, self._cookies)]
 
     def keep_language(self, language: str) -> str:
         """Return the cookie with the chosen language."""
@@ -164,7 +164,7 @@ class PageRenderer:
         brand = self._brand
         return {
             "t": translations,
-            "languages": self.catalogues.names,
+            "languages": self.catalogs.names,
             "base": self.base,
             "static": self.address_of,
             "brand": brand.name,

@@ -229,7 +229,7 @@ class _Page:
             query=Form(),
             form=Form(),
         )
-        page = replace(page, way_back=self._way_back(page))
+        page = replace(page, way_back=self._return_page(page))
         try:
             page = await self._enter(request.app.state.app_state, page)
             return await self._shown(page)
@@ -270,7 +270,9 @@ class _Page:
                 call = page.call_or_none or await recognize(page.request)
                 refused = replace(page, call_or_none=call, refusal=refusal)
                 refused = replace(refused, account=await find_account(refused))
-                return _with_status(refused.show("refused.html", switch_to=_way_in(refused)), refusal)
+                return _with_status(
+                    refused.show("refused.html", switch_to=_administrator_type(refused)), refusal
+                )
 
     async def _led_to(self, page: PageRequest, path: str) -> Response:
         """Redirect to the page that resolves the refusal, and back afterwards, with the form input except secrets."""
@@ -282,7 +284,7 @@ class _Page:
     def _form_page(self, page: PageRequest) -> str | None:
         return page_of(_PAGES_OF.get(self.again, ()), page.request) if self.again is not None else None
 
-    def _way_back(self, page: PageRequest) -> str:
+    def _return_page(self, page: PageRequest) -> str:
         scope = page.request.scope
         if self.again is not None:
             return self._form_page(page) or "/"
@@ -313,7 +315,7 @@ async def find_account(page: PageRequest) -> User | None:
         return None
 
 
-def _way_in(page: PageRequest) -> str | None:
+def _administrator_type(page: PageRequest) -> str | None:
     """Return the actor type to which the caller can switch for the administration."""
     caller = page.caller
     if caller is None or caller.administers or not page.path.startswith("/admin"):

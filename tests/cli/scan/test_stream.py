@@ -95,7 +95,7 @@ SURROUNDINGS = {
     "after an escaped line": (rb"line\n", rb"\nline"),
     "in an address": (b"https://x.example/?key%3D", b"%26a"),
     "escaped": (rb"\u003d", rb"\u0026"),
-    "coloured": (b"\x1b[1;31m", b"\x1b[0m"),
+    "colored": (b"\x1b[1;31m", b"\x1b[0m"),
     "in markup": (b"<b>", b"</b>"),
     "after half a key": (b"czo_", b""),
 }

@@ -37,7 +37,7 @@ class Organizations(Invitations):
             each
             for each in world.sessions
             if organization.roles.get(each.person) in ("owner", "admin")
-            and not organization.stands_below(each.person, role)
+            and not organization.ranks_below(each.person, role)
             and not world.enters(each, now=now)
             and world.may_invite(each.person)
             and not organization.refuses(each.person, now=now)
@@ -93,7 +93,7 @@ class Organizations(Invitations):
         refused = world.enters(session, now=now)
         if refused is None:
             refused = organization.lets(session.person, person, now=now)
-        if refused is None and organization.stands_below(session.person, role):
+        if refused is None and organization.ranks_below(session.person, role):
             refused = (403, "FORBIDDEN")
         if refused is None and organization.is_last_owner(person) and role != "owner":
             refused = (409, "LAST_OWNER")

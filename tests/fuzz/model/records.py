@@ -166,7 +166,7 @@ class Organization:
     def __post_init__(self) -> None:
         self.maker = next(iter(self.roles))
 
-    def stands_below(self, person: Person, role: str) -> bool:
+    def ranks_below(self, person: Person, role: str) -> bool:
         return RANKS.index(role) > RANKS.index(self.roles[person])
 
     def is_last_owner(self, person: Person) -> bool:
@@ -194,7 +194,7 @@ class Organization:
             return 403, "FORBIDDEN"
         if person not in self.roles:
             return 404, "NOT_FOUND"
-        return (403, "FORBIDDEN") if self.stands_below(actor, self.roles[person]) else None
+        return (403, "FORBIDDEN") if self.ranks_below(actor, self.roles[person]) else None
 
 
 @dataclass(eq=False)

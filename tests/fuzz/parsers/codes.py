@@ -29,8 +29,8 @@ def totp_code(data: bytes) -> bool:
     text = lenient_text_of(data[2:])
     for step, code in _AT.items():
         text = text.replace(f"<{step - _STEP}>", code)
-    typed = totp.normalise(text)
-    assert totp.normalise(typed) == typed
+    typed = totp.normalize(text)
+    assert totp.normalize(typed) == typed
     expected = [
         step for step in sorted(_AT) if abs(step - _STEP) <= drift and step > after and _AT[step] == typed
     ]

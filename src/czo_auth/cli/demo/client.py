@@ -70,7 +70,7 @@ class Client:
         except Mismatch as mismatch:
             self._narrator.fault(what, asked, mismatch)
             raise
-        told = tell(answer) if tell else code or _told(has or {})
+        told = tell(answer) if tell else code or _summary(has or {})
         self._narrator.step(what, asked, f"{status} {clean(told)}")
         return answer
 
@@ -120,7 +120,7 @@ def same(name: str, wanted: object, got: object) -> None:
         raise Mismatch(f"{name}: {wanted!r}", f"{got!r}")
 
 
-def _told(has: Mapping[str, object]) -> str:
+def _summary(has: Mapping[str, object]) -> str:
     return ", ".join(f"{path.rpartition('.')[2]}: {_short(wanted)}" for path, wanted in has.items())
 
 

@@ -120,7 +120,7 @@ def scan(
                 failure = str(error)
             finally:
                 server.close()
-        _tell(found, states, prefix, as_json=as_json)
+        _report(found, states, prefix, as_json=as_json)
     if failure is not None:
         fail(failure, CANNOT_START)
     if found:
@@ -168,7 +168,7 @@ def _ask(server: object, found: Sequence[Finding], states: dict[str, str], *, re
             states[key] = f"was {states[key]}, {_REPORTED}"
 
 
-def _tell(found: Sequence[Finding], states: dict[str, str], prefix: str, *, as_json: bool) -> None:
+def _report(found: Sequence[Finding], states: dict[str, str], prefix: str, *, as_json: bool) -> None:
     from czo_auth.cli.output import print_json
     from czo_auth.cli.session import note
     from czo_auth.core.text import escape_control

@@ -37,12 +37,14 @@ class Repository:
     The repository that *folder* belongs to, read through the ``git`` command.
 
     Args:
-        as_told: Whether to obey ``GIT_DIR`` and similar variables, with which git tells a hook its index.
+        obeys_environment: Whether to obey ``GIT_DIR`` and similar variables, with which git tells a hook its index.
     """
 
-    def __init__(self, folder: str, *, as_told: bool = False) -> None:
+    def __init__(self, folder: str, *, obeys_environment: bool = False) -> None:
         self._folder = folder
-        self._env = {name: value for name, value in os.environ.items() if as_told or name not in _HEREDITARY}
+        self._env = {
+            name: value for name, value in os.environ.items() if obeys_environment or name not in _HEREDITARY
+        }
         # Nothing is fetched, prompted for or locked, regardless of the repository's configuration: it may be a
         # stranger's, and fetching runs programs that it names. Git before 2.45 only knows the second line.
         quiet = {
@@ -163,10 +165,10 @@ class Repository:
         return done.stdout
 
     @contextmanager
-    def _started(self, command: Sequence[str], told: bytes) -> Iterator[IO[bytes]]:
+    def _started(self, command: Sequence[str], given: bytes) -> Iterator[IO[bytes]]:
         """Run a command with its input in a file, so that neither side waits for the other."""
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
-            stdin.write(told)
+            stdin.write(given)
             stdin.seek(0)
             with subprocess.Popen(  # noqa: S603 - a list, no shell
                 self._command(command),

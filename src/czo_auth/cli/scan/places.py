@@ -107,7 +107,7 @@ class Scan:
     def staged(self, folder: str) -> Iterator[Finding]:
         """Look through what the next commit adds or changes."""
         try:
-            repository = Repository(folder, as_told=True)
+            repository = Repository(folder, obeys_environment=True)
             paths = repository.staged()
             for stored, finding in self._stored(repository, list(paths), folder, lambda done, total: None):
                 for path in paths[stored.id]:

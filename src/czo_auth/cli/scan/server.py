@@ -79,7 +79,7 @@ class Server:
             return True
         if answer.status_code == 200 and _json(answer).get("kind") == "api_key":
             return True
-        raise NotAsked(_strange(answer))
+        raise NotAsked(_unexpected_answer(answer))
 
     def report(self, keys: Iterable[str]) -> None:
         """
@@ -93,7 +93,7 @@ class Server:
             now, waiting = waiting[:_TOGETHER], waiting[_TOGETHER:]
             answer = self._send("POST", "/api-keys/report-leak", json=[{"token": key} for key in now])
             if answer.status_code != 200 or _json(answer).get("status") is not True:
-                raise NotAsked(_strange(answer))
+                raise NotAsked(_unexpected_answer(answer))
 
     def _send(self, method: str, path: str, **what: object) -> httpx.Response:
         import httpx
@@ -125,7 +125,7 @@ def _code(answer: httpx.Response) -> object:
     return _json(answer).get("code")
 
 
-def _strange(answer: httpx.Response) -> str:
+def _unexpected_answer(answer: httpx.Response) -> str:
     return f"the server answered {answer.status_code}, which says nothing about keys: is the address right?"
 
 

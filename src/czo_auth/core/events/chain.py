@@ -135,7 +135,7 @@ def state_after_cut(record: AuditRecord) -> tuple[int, ChainState]:
     )
 
 
-def cut_fact(through: int, records: int, state: ChainState) -> AuditEvent:
+def cut_event(through: int, records: int, state: ChainState) -> AuditEvent:
     """Return what the chain records about its own truncation."""
     details: dict[str, object] = {"through": through, "records": records, "lastHash": state.hash}
     if state.public_digest is not None:
@@ -143,7 +143,7 @@ def cut_fact(through: int, records: int, state: ChainState) -> AuditEvent:
     return AuditEvent(action=AUDIT_CUT, details=details)
 
 
-def closing_fact(records: int, state: ChainState) -> AuditEvent:
+def closing_event(records: int, state: ChainState) -> AuditEvent:
     """Return the record that closes version 1."""
     details = {"records": records, "lastHash": state.hash, "publicDigest": state.public_digest}
     return AuditEvent(action=AUDIT_VERSION_1_CLOSED, details=details)

@@ -28,7 +28,7 @@ def canonical_email(address: str, *, field: str = "email") -> str:
 
     Source: RFC 5321 section 4.5.3.1 (lengths), RFC 5891 (domain), RFC 6531 (local part beyond ASCII).
     """
-    return _written(address, str.lower, field=field)
+    return _normalized(address, str.lower, field=field)
 
 
 def deliverable_email(address: str) -> str:
@@ -40,7 +40,7 @@ def deliverable_email(address: str) -> str:
 
     Source: RFC 5321 section 2.4 (local parts are case-sensitive).
     """
-    return _written(address, str)
+    return _normalized(address, str)
 
 
 def folded_email(address: str) -> str | None:
@@ -51,14 +51,14 @@ def folded_email(address: str) -> str | None:
     'gross@example.com'
     """
     try:
-        return _written(address, str.casefold)
+        return _normalized(address, str.casefold)
     except ValidationFailed:
         return None
 
 
-def _written(address: str, spell: Callable[[str], str], *, field: str = "email") -> str:
+def _normalized(address: str, convert: Callable[[str], str], *, field: str = "email") -> str:
     local, at, domain = unicodedata.normalize("NFC", address.strip()).rpartition("@")
-    local = spell(local)
+    local = convert(local)
     if not at or not _LOCAL.fullmatch(local) or local.startswith(".") or local.endswith(".") or ".." in local:
         raise _refusal(field)
     if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in local):

@@ -30,7 +30,7 @@ class PasswordPolicy:
             PasswordTooShort, PasswordTooLong: By its length.
             PasswordCompromised: It is on the list.
         """
-        chosen = passwords.normalise(password)
+        chosen = passwords.normalize(password)
         if len(chosen) < self.min_length:
             raise PasswordTooShort(f"The password needs at least {self.min_length} characters.")
         if len(chosen) > self.max_length:

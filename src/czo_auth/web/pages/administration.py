@@ -97,7 +97,7 @@ async def one_user(page: PageRequest) -> Response:
         overview=await user_overview(call.runtime.services, user.email, now=call.now),
         keys=await call.runtime.administration.list_api_keys(user.id, page=page.page_query(), now=call.now),
         reset=reset,
-        asker=None if reset is None else await _asker(page, reset.asked_by),
+        asker=None if reset is None else await _find_requester(page, reset.asked_by),
         sessions=await call.runtime.administer_accounts.list_sessions(user.id, now=call.now),
         waits=bool(call.runtime.services.policies.two_factor.reset_wait),
         actors=list(call.runtime.services.actors),
@@ -206,7 +206,7 @@ async def _question_about(page: PageRequest, kept: set[str]) -> Question | None:
     return None
 
 
-async def _asker(page: PageRequest, user_id: str) -> User | None:
+async def _find_requester(page: PageRequest, user_id: str) -> User | None:
     """Return the administrator who requested a reset; None if they were deleted since."""
     try:
         return await page.call.runtime.administration.get(user_id)

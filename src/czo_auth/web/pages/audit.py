@@ -82,7 +82,7 @@ async def audit_csv(page: PageRequest) -> Response:
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
     async for record in in_turns(await _export(page)):
-        shaped = _shaped(record)
+        shaped = _row_of(record)
         writer.writerow([_cell(shaped[column]) for column in COLUMNS])
     return _download(page, out.getvalue(), "text/csv; charset=utf-8", "audit.csv")
 
@@ -90,7 +90,7 @@ async def audit_csv(page: PageRequest) -> Response:
 @pages.get("/admin/audit.json", access=ADMINISTRATION)
 async def audit_json(page: PageRequest) -> Response:
     """Export the newest matching records as JSON."""
-    shaped = [_shaped(record) async for record in in_turns(await _export(page))]
+    shaped = [_row_of(record) async for record in in_turns(await _export(page))]
     return _download(page, await write_json({"audit": shaped}), "application/json", "audit.json")
 
 
@@ -184,7 +184,7 @@ async def _export(page: PageRequest) -> list[AuditRecord]:
     return found
 
 
-def _shaped(record: AuditRecord) -> dict[str, object]:
+def _row_of(record: AuditRecord) -> dict[str, object]:
     who = record.context
     return {
         "id": record.id,

@@ -17,7 +17,7 @@ pages = Pages()
 async def choose_language(page: PageRequest) -> Response:
     """Store the language in the browser and, for signed-in users, for mails; then redirect back."""
     language = page.form.raw("language")
-    if language not in page.renderer.catalogues.languages:
+    if language not in page.renderer.catalogs.languages:
         raise ValidationFailed(details=(("language", "There is no such language."),))
     if page.caller is not None:
         await remember_language(page.call.runtime.services, language, context=page.call.context)

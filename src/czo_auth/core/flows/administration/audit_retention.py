@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 from czo_auth.core.context import Context, system_context
-from czo_auth.core.events.chain import ChainState, cut_fact, follow_chain, state_after_cut
+from czo_auth.core.events.chain import ChainState, cut_event, follow_chain, state_after_cut
 from czo_auth.core.events.types import (
     AUDIT_ADDRESSES_REMOVED,
     AUDIT_CUT,
@@ -72,7 +72,7 @@ def _cut(tx: Transaction, *, before: datetime) -> bool:
         _LOG.error("the audit log is broken at sequence %d: retention leaves it as it is", broken_at)
         return False
     removed = tx.audit_removal.cut_audit(through=due[-1].sequence)
-    tx.record(cut_fact(due[-1].sequence, removed, state))
+    tx.record(cut_event(due[-1].sequence, removed, state))
     return len(due) == BATCH
 
 

@@ -38,7 +38,7 @@ from czo_auth.crypto import totp
 RENEW_WITHIN: Final = timedelta(days=90)
 
 
-class _NothingStays(Exception):
+class _RollBack(Exception):
     """Ends the transaction of a dry run."""
 
 
@@ -154,9 +154,9 @@ class ImportAccounts:
 
         def only_try(tx: Transaction) -> Brought:
             tried.append(store(tx))
-            raise _NothingStays
+            raise _RollBack
 
-        with suppress(_NothingStays):
+        with suppress(_RollBack):
             await self._services.transactions.run(only_try, context)
         return tried[-1]
 

@@ -55,7 +55,7 @@ class DeploymentOverview:
         renewals: Imported TOTP secrets under 128 bits that are still there.
         passkeys: How many there are, by the relying party id that they were made for.
         foreign_hashes: Users whose password was hashed with other parameters than today's.
-        check_values: By key id, what recognises the right encryption key.
+        check_values: By key id, what recognizes the right encryption key.
         sealed: How many rows each encryption key seals, by key id.
         signing_key_made_at: When the signing key in use was made; None before the first start.
         mails_waiting, mails_wait_since: Mails that no server has accepted yet, and since when the oldest has been

@@ -113,7 +113,7 @@ class Invitations:
         def store_invitation(tx: Transaction) -> tuple[Membership, Invitation]:
             membership = lock_organization(tx, principal, organization_id)
             _check_inviter(membership, new.role)
-            self._make_way(tx, membership, email, new)
+            self._check_pending(tx, membership, email, new)
             _count_invitation(tx, principal.require_user(), organization_id)
             invitation = Invitation(
                 id=new_id(tx.now),
@@ -150,7 +150,7 @@ class Invitations:
         )
         return SentInvitation(invitation=invitation, token=token)
 
-    def _make_way(self, tx: Transaction, membership: Membership, email: str, new: NewInvitation) -> None:
+    def _check_pending(self, tx: Transaction, membership: Membership, email: str, new: NewInvitation) -> None:
         """Refuse a redundant invitation, and cancel the one that this one replaces."""
         organization_id = membership.organization.id
         invited = tx.users.find_by_email(email)
@@ -161,7 +161,7 @@ class Invitations:
             if find_inviter(tx, pending) is not None:
                 if not new.resends:
                     raise AlreadyInvited
-                if membership.stands_below(pending.role):
+                if membership.ranks_below(pending.role):
                     raise RoleAboveOwn
             _cancel(tx, membership, pending)
         if tx.organizations.count_pending_invitations(organization_id, now=tx.now) >= MAX_PENDING_INVITATIONS:
@@ -212,7 +212,7 @@ class Invitations:
             if (
                 found is None
                 or found.organization_id != membership.organization.id
-                or membership.stands_below(found.role)
+                or membership.ranks_below(found.role)
             ):
                 raise UnknownInvitation
             if not _cancel(tx, membership, found):
@@ -234,7 +234,7 @@ class Invitations:
 
 def _check_inviter(seen: Membership, role: str) -> None:
     seen.require("invitation:create")
-    if seen.stands_below(role):
+    if seen.ranks_below(role):
         raise RoleAboveOwn
 
 

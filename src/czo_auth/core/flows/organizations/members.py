@@ -115,9 +115,9 @@ class ManageMembers:
             membership = lock_organization(tx, principal, organization_id)
             membership.require("member:update")
             found = known_member(find_member(tx, organization_id, member, named_by=named_by))
-            if membership.stands_below(found.role):
+            if membership.ranks_below(found.role):
                 raise Forbidden
-            if membership.stands_below(role):
+            if membership.ranks_below(role):
                 raise RoleAboveOwn
             if found.role == role:
                 return found, ()
@@ -166,7 +166,7 @@ class ManageMembers:
                 check_factor(tx, membership.member)
                 membership.require("member:delete")
             found = known_member(found)
-            if membership.stands_below(found.role):
+            if membership.ranks_below(found.role):
                 raise Forbidden
             keep_an_owner(tx, found)
             if not confirms:
@@ -204,7 +204,7 @@ class ManageMembers:
             if user_id != principal.user_id:
                 seen.require("member:delete")
             member = known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
-            if seen.stands_below(member.role):
+            if seen.ranks_below(member.role):
                 raise Forbidden
             return member, keys_of_member(tx, member)
 

@@ -67,7 +67,7 @@ class Membership(SeenOrganization):
     role: str
     member: Member
 
-    def stands_below(self, role: str) -> bool:
+    def ranks_below(self, role: str) -> bool:
         """Return whether *role* is above the caller's own, so that the caller may not change it."""
         return roles.outranks(self.role, role)
 
@@ -157,7 +157,7 @@ def see_invitations(
         ValidationFailed: The cursor is not valid.
     """
     require_session(principal)
-    visible = [role for role in roles.RANK if not seen.stands_below(role)]
+    visible = [role for role in roles.RANK if not seen.ranks_below(role)]
     organization_id = seen.organization.id
     found = tx.organizations.list_invitations(
         organization_id, roles=visible, after=page.position, limit=page.limit + 1

@@ -195,7 +195,7 @@ class OrganizationKeys:
         def end_key(tx: Transaction, membership: Membership) -> Sequence[MailDraft]:
             key = known_key(tx, organization_id, key_id)
             revoke_key(tx, key, reason="revoked_by_organization")
-            return _told(tx, membership.organization, key, "revoked", by=membership.member.user_id)
+            return _compose_notices(tx, membership.organization, key, "revoked", by=membership.member.user_id)
 
         mails = await self._authority.change(organization_id, "apiKey:delete", end_key, context=context)
         for mail in mails:
@@ -251,7 +251,7 @@ class OrganizationKeys:
             made = store_successor(tx, old, owner, text=text, overlap=overlap, longest_days=longest_days)
             moved = key_event(types.API_KEY_TRANSFERRED, made, replaces=old.id, previousUserId=old.user_id)
             tx.record(moved)
-            return made, _told(tx, maker.organization, old, "transferred", by=maker.user_id)
+            return made, _compose_notices(tx, maker.organization, old, "transferred", by=maker.user_id)
 
         return transfer_key
 
@@ -281,7 +281,7 @@ def _check_transfer(tx: Transaction, maker: Maker, key_id: str, account_id: str)
     return key
 
 
-def _told(
+def _compose_notices(
     tx: Transaction, organization: Organization, key: ApiKey, what: KeyEnding, *, by: str | None
 ) -> Sequence[MailDraft]:
     if key.user_id is None:

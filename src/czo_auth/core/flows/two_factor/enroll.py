@@ -189,7 +189,7 @@ class EnableTwoFactor:
             return None
         secret = open_secret(self._services.key_ring, enrollment.id, user_id, enrollment.sealed_secret)
         step = totp.matching_step(
-            secret, totp.normalise(code), now=tx.now, drift=self._services.policies.two_factor.drift
+            secret, totp.normalize(code), now=tx.now, drift=self._services.policies.two_factor.drift
         )
         if step is None and enrollment.replaces:
             return None
@@ -201,7 +201,7 @@ class EnableTwoFactor:
             self._services.key_ring, enrollment.id, enrollment.user_id, enrollment.sealed_secret
         )
         drift = self._services.policies.two_factor.drift
-        return wrong_totp(secret, totp.normalise(code), now=now, drift=drift)
+        return wrong_totp(secret, totp.normalize(code), now=now, drift=drift)
 
     def _activate(
         self,

@@ -234,7 +234,7 @@ class Recovery:
         if due:
             closed = await transactions.read(lambda tx: tx.resets.closed(limit=AT_ONCE))
         for reset in closed:
-            await self._tell(reset)
+            await self._notify(reset)
 
     def _carry_out(self, tx: Transaction, *, reset: Reset) -> None:
         user = tx.users.lock(reset.user_id)
@@ -248,12 +248,12 @@ class Recovery:
         more = {"resetId": reset.id, "askedBy": reset.asked_by}
         _remove(tx, user, reason=reset.reason, more=more)
 
-    def _may_ask(self, asker: User | None) -> bool:
-        if asker is None or asker.banned_at is not None or not asker.owns_factor:
+    def _may_ask(self, requester: User | None) -> bool:
+        if requester is None or requester.banned_at is not None or not requester.owns_factor:
             return False
-        return any(self._services.actors.administers(name) for name in asker.actor_types)
+        return any(self._services.actors.administers(name) for name in requester.actor_types)
 
-    async def _tell(self, reset: Reset) -> None:
+    async def _notify(self, reset: Reset) -> None:
         """Notify the user of the outcome of a reset. Of several processes, only the one that deletes it does."""
 
         def forget(tx: Transaction) -> User | None:

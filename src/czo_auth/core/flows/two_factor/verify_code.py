@@ -227,7 +227,7 @@ class _SubmittedCode:
     @classmethod
     def parse(cls, text: str, kind: CodeKind) -> _SubmittedCode:
         backup = None if kind == "totp" else codes.parse(text)
-        return cls(kind=kind, totp=totp.normalise(text), backup=backup)
+        return cls(kind=kind, totp=totp.normalize(text), backup=backup)
 
     @property
     def method(self) -> str:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from alembic import context, op
 
 from czo_auth.core.context import Context, system_context
-from czo_auth.core.events.chain import ChainState, closing_fact, follow_chain
+from czo_auth.core.events.chain import ChainState, closing_event, follow_chain
 from czo_auth.core.events.types import AuditEvent, AuditRecord
 from czo_auth.core.ids import new_id
 from czo_auth.storage.audit_rows import Entry, chained_row
@@ -89,7 +89,7 @@ def _close_version_1(connection: sa.Connection, name: str) -> None:
         return
     now = datetime.now(UTC)  # noqa: TID251 - nobody hands a migration the time
     entry = Entry(
-        id=new_id(now), at=now, audit_event=closing_fact(records, state), context=system_context(now)
+        id=new_id(now), at=now, audit_event=closing_event(records, state), context=system_context(now)
     )
     row = chained_row(entry, previous=state.hash, sequence=records + 1)
     connection.execute(sa.insert(audit), [{key: value for key, value in row.items() if key != "personal"}])

@@ -76,7 +76,7 @@ class Translations:
         )
 
 
-class Catalogues:
+class Catalogs:
     """
     The languages of one deployment.
 
@@ -149,9 +149,9 @@ class Catalogues:
 
 
 @cache
-def shipped() -> Catalogues:
+def shipped() -> Catalogs:
     """Return the catalogs as they are shipped."""
-    return Catalogues()
+    return Catalogs()
 
 
 @cache
