@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +18,9 @@ PAGES: Final = sorted([*(ROOT / "docs/flows").glob("*.md"), *(ROOT / "docs/decis
 DEFINITIONS: Final = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
+@cache
 def defined() -> set[str]:
-    """Return ``name``, ``Class.member`` and ``module.name`` of everything that the package defines."""
+    """Return ``name``, ``Class.member`` and ``module.name`` of everything that the package defines, parsed once."""
     names = set()
     for path in SOURCE.rglob("*.py"):
         parts = path.relative_to(SOURCE).with_suffix("").parts
@@ -34,13 +36,10 @@ def defined() -> set[str]:
     return names
 
 
-DEFINED: Final = defined()
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_named_code_exists(page: Path):
     named = re.findall(
         r"`([A-Z]\w+\.\w+|(?:asgi|core|crypto|rest|storage|web)\.[\w.]+|_(?!_)[a-z_]+)(?:\([^`]*\))?`",
         page.read_text("utf-8"),
     )
-    assert [name for name in named if name not in DEFINED] == []
+    assert [name for name in named if name not in defined()] == []

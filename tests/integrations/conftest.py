@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -16,12 +15,11 @@ ORIGIN = "http://shop.test"
 
 
 @pytest.fixture
-async def auth(tmp_path: Path) -> AsyncIterator[Auth]:
+async def auth(migrated_sqlite_url: str) -> AsyncIterator[Auth]:
     """A deployment that has not started; it is stopped at the end."""
     auth = Auth(
         Settings(
-            data_dir=tmp_path,
-            database_url=f"sqlite:///{tmp_path / 'auth.db'}",
+            database_url=migrated_sqlite_url,
             encryption_key=SecretStr(new_key_text()),
             base_url=ORIGIN,
             rate_limit_enabled=False,

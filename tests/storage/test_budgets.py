@@ -34,9 +34,8 @@ async def test_of_many_uses_at_once_no_more_pass_than_are_left(rows: Rows) -> No
 
 
 async def test_budgets_of_many_people_are_pruned_when_they_ended(rows: Rows) -> None:
-    for number in range(1100):
-        each = replace(BUDGET, name=f"api_keys/{number}")
-        await rows.run(lambda tx: tx.budgets.spend(each, now=NOW))  # noqa: B023
+    budgets = [replace(BUDGET, name=f"api_keys/{number}") for number in range(1100)]
+    await rows.run(lambda tx: [tx.budgets.spend(each, now=NOW) for each in budgets])
     assert await rows.run(lambda tx: tx.budgets.prune_expired(before=END)) == 0
     late = END + SECOND
     pruned = [await rows.run(lambda tx: tx.budgets.prune_expired(before=late)) for _ in range(3)]
