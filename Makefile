@@ -2,8 +2,9 @@
 # Nothing here needs more than make 3.81, git and Python 3.11 with venv.
 
 PYTHON ?= python3
-# Parallel test processes, e.g. `make test TEST_JOBS=2`; every process starts its own PostgreSQL.
-TEST_JOBS ?= 4
+# Parallel test processes, e.g. `make test TEST_JOBS=2`; every process starts its own PostgreSQL. One more runs the
+# browser tests at the same time.
+TEST_JOBS ?= 3
 # More arguments for pytest, e.g. `make test TEST_ARGS="-k backup_code"`.
 TEST_ARGS ?=
 # `make lock UPGRADE=--upgrade` moves every pin, `UPGRADE="--upgrade-package httpx"` one.
@@ -33,7 +34,7 @@ COMPILE := $(IN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 # Compiled modules are kept even if the environment says otherwise: each process would compile the tests again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup setup-dev serve demo test test-deep attack faults fuzz bench capacity growth peers mutation check extras reference docs screenshots lock release clean
+.PHONY: help setup setup-dev serve demo test test-main test-browser test-deep attack faults fuzz bench capacity growth peers mutation check extras reference docs screenshots lock release clean
 
 help:
 	@echo "make setup    .venv with the locked packages and the czo-auth command"
@@ -73,10 +74,17 @@ demo: $(VENV)/.base-installed
 # databases that the tests of a file or folder share are then started in few processes instead of in every one.
 SHARED_OUT := --dist worksteal
 
-# Playwright keeps an event loop running in its process, where no other test could begin one.
+# Playwright keeps an event loop running in its process, where no other test could begin one: its tests have a process
+# of their own, beside the others. What that one says is shown when it has ended.
 test: $(VENV)/.tests-compiled
+	@$(MAKE) --no-print-directory -j 2 test-browser test-main
+
+test-main: $(VENV)/.tests-compiled
 	$(IN)/python -m pytest -n $(TEST_JOBS) $(SHARED_OUT) -m "not deep" --ignore tests/browser $(TEST_ARGS)
-	$(IN)/python -m pytest -n 2 tests/browser
+
+test-browser: $(VENV)/.tests-compiled
+	@$(IN)/python -m pytest -n 0 -m "not deep" tests/browser > $(VENV)/browser-tests.txt 2>&1; \
+		status=$$?; cat $(VENV)/browser-tests.txt; exit $$status
 
 test-deep: $(VENV)/.tests-compiled
 	$(IN)/python -m pytest -n $(TEST_JOBS) $(SHARED_OUT) -m deep --ignore tests/browser $(TEST_ARGS)
@@ -197,7 +205,7 @@ $(VENV)/.dev-installed: requirements/dev.txt requirements/base.txt pyproject.tom
 # them: two processes do it once, some folders at a time. What is wrong with a file is said by the run itself.
 $(VENV)/.tests-compiled: $(VENV)/.dev-installed $(shell find tests -name '*.py')
 	@echo "compiling the tests"
-	@ls -d tests/*/ | xargs -P 2 -n 7 $(IN)/python -m pytest --collect-only -qq -n 0 >/dev/null 2>&1 || true
+	@ls -d tests/*/ | xargs -P 2 -n 12 $(IN)/python -m pytest --collect-only -qq -n 0 >/dev/null 2>&1 || true
 	@touch $@
 
 $(VENV)/.fuzz-installed: requirements/fuzz.txt $(VENV)/.dev-installed

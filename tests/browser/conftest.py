@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from czo_auth import Auth
 from czo_auth.testing import Mailbox
@@ -32,7 +32,8 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-TIMEOUT_MILLISECONDS = 10_000
+TIMEOUT_MILLISECONDS = 60_000
+"""How long a page may take to do something: long, for a busy machine."""
 
 
 @pytest.fixture(scope="session")
@@ -41,8 +42,11 @@ def chromium() -> Iterator[Browser]:
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
         pytest.skip("no Chromium on this machine: the browser tests need one")
+    expect.set_options(timeout=TIMEOUT_MILLISECONDS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=path, args=ARGUMENTS, timeout=2 * TIMEOUT_MILLISECONDS
+        )
         yield browser
         browser.close()
 
@@ -77,7 +81,7 @@ class Deployment:
     def mailed(self, email: str, page: str) -> str:
         """Wait for the mail with a link to *page*; gives its token. Without a mail server, mails go to the log."""
         wanted = re.compile(rf"/account/{page}\?token=(czm_[A-Za-z0-9_-]+)")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + TIMEOUT_MILLISECONDS / 1000
         while time.monotonic() < deadline:
             output = self.server.output()
             if found := wanted.findall(output[max(0, output.rfind(email)) :]):

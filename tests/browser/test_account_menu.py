@@ -30,7 +30,11 @@ def test_the_menu_closes_by_escape_and_by_what_is_done_elsewhere(visit: NewVisit
 
 
 @pytest.mark.parametrize(
-    "browser", [{"forced_colors": "active"}, {"viewport": {"width": 320, "height": 640}}]
+    "browser",
+    [
+        pytest.param({"forced_colors": "active"}, marks=pytest.mark.deep),
+        {"viewport": {"width": 320, "height": 640}},
+    ],
 )
 def test_the_menu_can_be_used_everywhere(visit: NewVisitor, browser: dict[str, object]) -> None:
     ada = _signed_in(visit(**browser))

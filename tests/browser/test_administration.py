@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Deployment
-from tests.browser.visitor import NewVisitor, Visitor
+from tests.browser.visitor import SCRIPTS, NewVisitor, Visitor
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, a
     admin.look("admin-events")
 
 
-@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+@pytest.mark.parametrize("scripts", SCRIPTS)
 def test_anybodys_key_is_found_and_revoked(
     visit: NewVisitor, deployment: Deployment, *, scripts: bool
 ) -> None:

@@ -48,6 +48,7 @@ def test_the_dark_side_can_be_read_too(visit: NewVisitor) -> None:
     ada.look("api-key-new-dark")
 
 
+@pytest.mark.deep
 def test_nothing_is_cut_off_on_a_small_screen(visit: NewVisitor) -> None:
     ada = _signed_in(visit(viewport=NARROW))
     for path, name in (
@@ -81,7 +82,16 @@ def test_the_keyboard_is_enough(visit: NewVisitor) -> None:
     assert ada.page.evaluate("document.activeElement.id") == "main"
 
 
-@pytest.mark.parametrize("path", ["/verify-email", "/verify-email/send", "/sign-up", "/nowhere"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/verify-email",
+        *(
+            pytest.param(path, marks=pytest.mark.deep)
+            for path in ("/verify-email/send", "/sign-up", "/nowhere")
+        ),
+    ],
+)
 def test_what_anybody_may_see_is_accessible(visit: NewVisitor, path: str) -> None:
     ada = visit()
     ada.open(path)

@@ -8,6 +8,8 @@ import urllib.request
 from importlib.resources import files
 from pathlib import Path
 
+import pytest
+
 from tests.browser.conftest import Deployment
 from tests.browser.test_widths import WORD, check_widths
 from tests.browser.visitor import NewVisitor
@@ -112,6 +114,7 @@ def test_links_in_mails_open_pages_that_are_accessible(visit: NewVisitor, deploy
     check_widths(ada, "secure-account")
 
 
+@pytest.mark.deep
 def test_pages_beside_the_common_way_are_accessible(visit: NewVisitor, deployment: Deployment) -> None:
     ada = visit(email=deployment.new_admin())
     ada.begin("admin")
@@ -154,6 +157,7 @@ def test_pages_beside_the_common_way_are_accessible(visit: NewVisitor, deploymen
     check_widths(ada, "device-request")
 
 
+@pytest.mark.deep
 def test_pages_of_an_organization_beside_the_common_way_are_accessible(
     visit: NewVisitor, deployment: Deployment
 ) -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.browser.conftest import Deployment
-from tests.browser.visitor import NewVisitor, Visitor
+from tests.browser.visitor import SCRIPTS, NewVisitor, Visitor
 
 
 def _bearer_answer(deployment: Deployment, key: str) -> int:
@@ -22,7 +22,7 @@ def _shown_key(visitor: Visitor) -> str:
     return key
 
 
-@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+@pytest.mark.parametrize("scripts", SCRIPTS)
 def test_a_key_is_made_shown_once_narrowed_rotated_and_revoked(
     visit: NewVisitor, deployment: Deployment, *, scripts: bool
 ) -> None:
@@ -116,6 +116,7 @@ def test_people_are_invited_join_get_roles_and_leave(visit: NewVisitor) -> None:
     assert bob.sees("You left the organization.")
 
 
+@pytest.mark.deep
 def test_an_invitation_is_for_its_address_only(visit: NewVisitor) -> None:
     ada, eve = visit(), visit()
     for each in (ada, eve):
@@ -131,7 +132,7 @@ def test_an_invitation_is_for_its_address_only(visit: NewVisitor) -> None:
     assert "was sent to another address" in eve.error
 
 
-@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+@pytest.mark.parametrize("scripts", SCRIPTS)
 def test_an_organization_is_renamed_and_deleted_by_its_name(visit: NewVisitor, *, scripts: bool) -> None:
     ada = visit(java_script_enabled=scripts)
     ada.sign_up("merchant")

@@ -8,7 +8,10 @@ from tests.browser.conftest import Deployment
 from tests.browser.visitor import NewVisitor
 
 
-@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+@pytest.mark.parametrize(
+    "scripts",
+    [pytest.param(True, marks=pytest.mark.deep, id="scripts"), pytest.param(False, id="no scripts")],
+)
 def test_a_person_signs_up_enrolls_and_signs_in_with_either_kind_of_code(
     visit: NewVisitor, *, scripts: bool
 ) -> None:

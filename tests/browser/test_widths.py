@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.browser.conftest import Deployment
@@ -17,17 +19,25 @@ SCOPE = f"{'s' * 60}:{'a' * 60}"
 CSS_OVERFLOW = "document.scrollingElement.scrollWidth - window.innerWidth"
 
 
+Check = Callable[[Visitor, str], None]
+
+
 def check_widths(visitor: Visitor, name: str) -> None:
-    """Check the page that is open at every width."""
+    """Check the page that is open at every width, and its accessibility."""
+    measure_widths(visitor, name)
+    visitor.look(name)
+
+
+def measure_widths(visitor: Visitor, name: str) -> None:
+    """Check that the page that is open is no wider than the window."""
     for width in WIDTHS:
         visitor.page.set_viewport_size({"width": width, "height": 800})
         over = visitor.page.evaluate(CSS_OVERFLOW)
         assert over <= 0, f"{name} is {over} px too wide at {width} px"
         visitor.picture(f"{name}-{width}")
-    visitor.look(name)
 
 
-def fill_with_long_words(ada: Visitor) -> str:
+def fill_with_long_words(ada: Visitor, check: Check) -> str:
     """Give the account long words wherever it takes some; gives the path of its organization."""
     ada.open("/security")
     ada.fill(name=WORD * 3)
@@ -38,46 +48,55 @@ def fill_with_long_words(ada: Visitor) -> str:
     organization = ada.path
     ada.fill(email=ADDRESS)
     ada.press("Invite")
-    check_widths(ada, "invited")
+    check(ada, "invited")
     ada.open("/api-keys/new")
-    check_widths(ada, "api-key-new")
+    check(ada, "api-key-new")
     ada.fill(
         name=WORD,
         allowed_ips="2001:db8:1111:2222:3333:4444:5555:6666 2001:db8:aaaa:bbbb::/64",
         rate_max="1000000",
     )
     ada.press("Create key")
-    check_widths(ada, "api-key-shown")
+    check(ada, "api-key-shown")
     ada.open(f"{organization}/webhooks")
     ada.fill(url=f"https://hooks.example.com/{'p' * 300}", events="*", description=WORD * 3)
     ada.press("Add")
-    check_widths(ada, "webhook-secret")
+    check(ada, "webhook-secret")
     ada.open(f"{organization}/service-accounts")
     ada.fill(name=WORD, description=WORD * 3, scopes=SCOPE)
     ada.submit("main form[action$='/service-accounts']")
     account = ada.path
-    check_widths(ada, "service-account")
+    check(ada, "service-account")
     ada.fill(key_name=WORD)
     ada.page.locator("input[name=scope]").first.check()
     ada.submit("main form[action$='/keys']")
-    check_widths(ada, "service-account-key")
+    check(ada, "service-account-key")
     ada.open(account)
-    check_widths(ada, "service-account-with-a-key")
+    check(ada, "service-account-with-a-key")
     return organization
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_long_words_widen_no_page(visit: NewVisitor, deployment: Deployment, scheme: str) -> None:
+@pytest.mark.parametrize(
+    ("scheme", "check"),
+    [
+        pytest.param("light", measure_widths, id="light"),
+        pytest.param("light", check_widths, marks=pytest.mark.deep, id="light, axe"),
+        pytest.param("dark", check_widths, marks=pytest.mark.deep, id="dark, axe"),
+    ],
+)
+def test_long_words_widen_no_page(
+    visit: NewVisitor, deployment: Deployment, scheme: str, check: Check
+) -> None:
     ada = visit(email=deployment.new_admin(), color_scheme=scheme)
     for path in ("/sign-in", "/sign-up", "/forgot-password", "/verify-email/send", "/nowhere"):
         ada.open(path)
-        check_widths(ada, f"{scheme}{path.replace('/', '-')}")
+        check(ada, f"{scheme}{path.replace('/', '-')}")
     ada.begin("admin")
     ada.press("Begin")
     ada.scan()
-    check_widths(ada, f"{scheme}-enrol-shown")
+    check(ada, f"{scheme}-enrol-shown")
     ada.confirm()
-    organization = fill_with_long_words(ada)
+    organization = fill_with_long_words(ada, check)
     paths = ["/security", "/enrol", "/security/backup-codes", "/security/disable", "/password", "/email"]
     paths += [
         "/delete-account",
@@ -102,7 +121,7 @@ def test_long_words_widen_no_page(visit: NewVisitor, deployment: Deployment, sch
     ):
         ada.open(list_path)
         ada.page.locator(link).first.click()
-        check_widths(ada, f"{scheme}-{name}")
+        check(ada, f"{scheme}-{name}")
     ada.fill(reason=WORD)
     ada.press("Ban")
-    check_widths(ada, f"{scheme}-admin-confirm")
+    check(ada, f"{scheme}-admin-confirm")

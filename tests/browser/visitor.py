@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, Response
 
 from tests.browser.axe import IDS, RUN, axe_source
@@ -20,6 +21,9 @@ DRIFT = 10
 
 TURN_ON = re.compile("^(Turn on|Activer|Einschalten)$")
 BEGIN = re.compile("^(Begin|Commencer|Beginnen)$")
+
+SCRIPTS = [pytest.param(True, id="scripts"), pytest.param(False, marks=pytest.mark.deep, id="no scripts")]
+"""With scripts; without them by `make test-deep`, where other tests show for `make test` that pages need none."""
 
 _numbers = count(1)
 

@@ -78,7 +78,10 @@ async def test_every_route_is_closed_to_strangers_but_the_public_ones(live: Live
 @pytest.mark.parametrize(
     ("carried", "promoted"),
     [
-        *(pytest.param(name, False, id=f"administrator, {name}") for name in CARRIERS),
+        *(
+            pytest.param(name, False, id=f"administrator, {name}", marks=marks)
+            for name, marks in zip(CARRIERS, ([], pytest.mark.deep, []), strict=True)
+        ),
         # How a session is carried is decided before who owns it is asked: all pairs are walked through in depth.
         *(
             pytest.param(name, True, id=f"promoted customer, {name}", marks=marks)

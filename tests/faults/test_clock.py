@@ -25,6 +25,8 @@ from tests.contract.people import Account, People
 from tests.support.server import RunningServer
 from tests.support.settings import KEY
 
+pytestmark = pytest.mark.deep
+
 HOUR = timedelta(hours=1)
 
 
@@ -96,7 +98,6 @@ async def is_taken(people: People, account: Account, code: str) -> bool:
     return answer.status_code == 200
 
 
-@pytest.mark.deep
 @pytest.mark.parametrize("jump", [-HOUR, HOUR], ids=["back", "forth"])
 async def test_no_step_is_spent_twice_by_a_clock_that_jumps(
     setting: Setting, people: People, jump: timedelta

@@ -478,6 +478,16 @@ SELDOM: frozenset[Story] = frozenset(
         an_address_that_moves_too_late,
         an_account_that_an_operator_deletes,
         a_passkey_that_comes_and_goes,
+        # The tests of `tests/contract` hold each rule of these by itself.
+        an_address_of_a_member_that_is_proved_late,
+        an_address_that_moves_and_comes_back,
+        a_member_who_becomes_due,
+        more_guesses_than_an_account_allows,
+        sessions_that_are_ended,
+        a_new_phone,
+        a_factor_that_is_turned_off,
+        a_password_that_is_changed,
+        a_browser_that_is_trusted,
     }
 )
 """Acted out by `make test-deep` alone."""

@@ -32,8 +32,23 @@ def mounted(timed: Timed) -> httpx.AsyncClient:
     return new_client(HERE, transport=httpx.ASGITransport(host))
 
 
-@pytest.mark.parametrize("base_path", ["/api/auth", "/auth", "/v2/identity"])
-@pytest.mark.parametrize("host", [standalone, mounted], ids=["standalone", "mounted"])
+@pytest.mark.parametrize(
+    ("host", "base_path"),
+    [
+        (standalone, "/api/auth"),
+        (mounted, "/v2/identity"),
+        *(
+            pytest.param(*each, marks=pytest.mark.deep)
+            for each in (
+                (standalone, "/auth"),
+                (standalone, "/v2/identity"),
+                (mounted, "/api/auth"),
+                (mounted, "/auth"),
+            )
+        ),
+    ],
+    ids=lambda each: each if isinstance(each, str) else each.__name__,
+)
 async def test_page_points_at_our_own_document(deploy_sqlite: Deploy, host: object, base_path: str) -> None:
     timed = await deploy_sqlite(base_path=base_path)
     page = f"{base_path}/docs"
