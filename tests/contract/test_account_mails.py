@@ -28,7 +28,7 @@ async def mailed(here: Timed, to: str, kind: str, *, number: int = 1) -> MailMes
     def found() -> list[MailMessage]:
         return [each for each in here.mail.messages if (each.to, each.kind) == (to, kind)]
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(found()) < number:  # noqa: ASYNC110 - it comes from the background
             await asyncio.sleep(0.005)
     return found()[-1]

@@ -35,7 +35,7 @@ async def audited(here: Deployment, *actions: str) -> list[Any]:
 
 async def mailed(timed: Timed, to: str) -> list[Any]:
     """Give the notices of leaks, once the mails on their way have arrived."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (  # noqa: ASYNC110 - it comes from the background
             found := [one for one in timed.mail.messages if (one.to, one.kind) == (to, "api_key_leaked")]
         ):

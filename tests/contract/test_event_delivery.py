@@ -40,7 +40,7 @@ async def test_file_gets_every_event_as_a_cloudevent_in_order(live: Live) -> Non
     async def is_delivered() -> bool:
         return len(_lines_about(live.served.events_file, account.id)) >= len(recorded)
 
-    await eventually(is_delivered, within=30)
+    await eventually(is_delivered, within=60)
     lines = _lines_about(live.served.events_file, account.id)
     assert [line["id"] for line in lines] == [event.id for event in recorded]
     for line, event in zip(lines, recorded, strict=True):
@@ -120,7 +120,7 @@ async def test_subscribers_of_the_host_get_what_they_asked_for(subscribed: Any) 
     async def is_delivered() -> bool:
         return any(event.type == "auth.apikey.revoked" for event in got["all"])
 
-    await eventually(is_delivered, within=30)
+    await eventually(is_delivered, within=60)
     about_keys = ["auth.apikey.created", "auth.apikey.revoked"]
     assert [event.type for event in got["keys"]] == about_keys
     assert [event.type for event in got["one"]] == about_keys[1:]
@@ -161,7 +161,7 @@ async def test_nothing_that_was_secret_is_kept_or_reported(live: Live) -> None:
     async def is_delivered() -> bool:
         return last.id in live.served.events_file.read_text()
 
-    await eventually(is_delivered, within=30)
+    await eventually(is_delivered, within=60)
     places = {
         "database": await everything(live.served.database_url),
         "events": live.served.events_file.read_text(),

@@ -187,14 +187,14 @@ async def test_endpoint_dead_for_five_days_is_switched_off_and_its_owner_mailed(
         webhook = accepted(await here.api.get(path, bearer=owner.token))["webhook"]
         return (webhook["enabled"], webhook["disabledReason"]) == (False, "dead")
 
-    await eventually(is_off, within=30)
+    await eventually(is_off, within=60)
 
     async def is_mailed() -> bool:
         return [mail.to for mail in here.mail.messages if mail.kind == "webhook_switched_off"] == [
             account.email
         ]
 
-    await eventually(is_mailed, within=30)
+    await eventually(is_mailed, within=60)
 
 
 async def test_both_secrets_sign_for_a_day(here: Timed, receiver: Receiver) -> None:

@@ -57,7 +57,7 @@ async def wait_for_statuses(
             statuses
         )
 
-    await eventually(holds, within=30)
+    await eventually(holds, within=60)
     return await deliveries_of(here, session, base, webhook_id)
 
 

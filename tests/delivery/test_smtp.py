@@ -159,7 +159,7 @@ async def test_slow_server_is_left_after_the_time_limit(tls: Tls) -> None:
     async with SmtpServer(pause=0.3).serve(tls=tls[0]) as server:
         with pytest.raises(MailUnavailable):
             await send(settings(server.port, tls[1], time_limit=timedelta(seconds=0.5)))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20
         assert server.received == []
         await asyncio.sleep(0.4)
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 
-async def until(condition: Callable[[], object], *, within: float = 10) -> None:
+async def until(condition: Callable[[], object], *, within: float = 60) -> None:
     """Wait until *condition* holds; TimeoutError when it does not *within* so many seconds."""
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110 - the condition may be a file, or another process

@@ -41,7 +41,7 @@ async def test_account_is_whole_or_gone_without_a_trace(start_server: StartServe
     async def is_settled() -> bool:
         return await sql(database_url, "SELECT user_id FROM {}erasures WHERE finished_at IS NULL") == []
 
-    await eventually(is_settled, within=30)
+    await eventually(is_settled, within=60)
     async with new_client(server.url) as http:
         api = Api(http)
         for email in emails:

@@ -73,7 +73,7 @@ class Deployment:
         async def nobody_is_connected() -> bool:
             return await sql(self.url, OURS) == []
 
-        await eventually(nobody_is_connected, within=20)
+        await eventually(nobody_is_connected, within=60)
 
 
 # What one worker can lose, four can too.

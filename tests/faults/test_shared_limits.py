@@ -104,7 +104,7 @@ async def test_caps_and_revocation_hold_without_the_counters(
         answer = await people.verify(account.has.code(), challenge=challenge)
         refused(answer, 429, "ACCOUNT_TEMPORARILY_LOCKED")
         # Nobody waits for what does not answer: each process tries in vain now and then, for half a second.
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 30
         # Meanwhile each process counts for itself.
         assert await refused_mails(people, f"{fault}@example.com", 2 * MAILS + 4) >= 4
     finally:

@@ -12,6 +12,7 @@ import pytest
 from czo_auth.crypto import codes
 from czo_auth.crypto.codes import BackupCode
 from czo_auth.runtime.hashing import HashingPool
+from tests.delivery.waiting import until
 
 
 class Hashes:
@@ -25,7 +26,7 @@ class Hashes:
     def __call__(self, code: BackupCode) -> str:
         self.counted[code.selector] += 1
         self.threads[code.selector] = threading.current_thread().name
-        self.go.wait(10)
+        self.go.wait(60)
         return f"hash of {code.selector}"
 
 
@@ -61,13 +62,14 @@ async def test_who_waits_does_not_wait_for_the_codes_of_others(pool: HashingPool
         asyncio.create_task(pool.hash_codes(codes.new_codes(10), until_awaited=asyncio.Event()))
         for _ in range(5)
     ]
+    await until(lambda: hashes.counted)
     await asyncio.sleep(0.05)
     assert sum(hashes.counted.values()) == 1, "one low thread, and it is held"
     mine, awaited = codes.new_codes(10), asyncio.Event()
     ahead = asyncio.create_task(pool.hash_codes(mine, until_awaited=awaited))
     await asyncio.sleep(0.05)
     awaited.set()
-    await asyncio.sleep(0.05)
+    await until(lambda: all(code.selector in hashes.threads for code in mine[:2]))
     assert {hashes.threads[code.selector][:13] for code in mine[:2]} == {"czo-auth-hash"}
     hashes.go.set()
     assert len(await ahead) == 10
@@ -79,7 +81,7 @@ async def test_who_waits_does_not_wait_for_the_codes_of_others(pool: HashingPool
 async def test_code_that_is_being_hashed_is_not_begun_again(pool: HashingPool, hashes: Hashes) -> None:
     fresh, awaited = codes.new_codes(3), asyncio.Event()
     ahead = asyncio.create_task(pool.hash_codes(fresh, until_awaited=awaited))
-    await asyncio.sleep(0.05)
+    await until(lambda: hashes.counted)
     awaited.set()
     hashes.go.set()
     hashed = await ahead

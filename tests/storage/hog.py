@@ -1,7 +1,7 @@
 """
-A process that writes without a pause: URL.
+A process that writes without a pause: URL WRITES.
 
-Says ``ready``; reads a line; writes until stdin ends; says how many writes it made.
+Says ``ready``; reads a line; says ``done`` after so many writes, and writes until stdin ends; says how many it made.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def write(tx: Transaction) -> bool:
     return tx.key_checks.add(an_id(), "a check", now=NOW)
 
 
-async def main(url: str) -> None:
+async def main(url: str, writes: int) -> None:
     storage = open_storage(url)
     await storage.start()
     print("ready", flush=True)
@@ -34,6 +34,8 @@ async def main(url: str) -> None:
         while not told_to_end.done():
             await storage.transactions.run(write)
             written += 1
+            if written == writes:
+                print("done", flush=True)
 
     await asyncio.gather(*(write_on() for _ in range(AT_ONCE)))
     await storage.close()
@@ -41,4 +43,4 @@ async def main(url: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))

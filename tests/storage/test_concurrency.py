@@ -58,7 +58,7 @@ def fight(url: str, work: str) -> list[dict[str, dict[str, list[Result]]]]:
             assert contender.stdin is not None
             contender.stdin.write(f"{work}\n")
             contender.stdin.flush()
-        answers = [json.loads(contender.communicate(timeout=120)[0]) for contender in contenders]
+        answers = [json.loads(contender.communicate(timeout=240)[0]) for contender in contenders]
         assert [contender.returncode for contender in contenders] == [0] * PROCESSES
         return answers
     finally:

@@ -68,7 +68,7 @@ async def test_storage_works_through_a_pooler_in_transaction_mode(
     rows = Rows(storages[1])
     user = await rows.user()
     await rows.run(lambda tx: tx.users.set_ban(user.id, banned_at=NOW, reason=None, now=NOW))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while storages[0].lookup.change_token() == before:  # noqa: ASYNC110 - it comes from the database
             await asyncio.sleep(0.01)
     for storage in storages:

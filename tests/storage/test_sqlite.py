@@ -27,7 +27,7 @@ from czo_auth.storage.sqlite_file import database_path
 from tests.storage.rows import NOW, Rows, a_digest, a_user
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT = 0.4
+TIMEOUT = 1.0
 NOBODY = 65534
 
 
@@ -117,7 +117,7 @@ async def test_file_locked_by_another_is_an_outage_for_writes_only(rows: Rows) -
     with closing(sqlite3.connect(database_path(rows.storage.url), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         begun = time.monotonic()
-        writes = [rows.run(lambda tx: tx.users.add(a_user())) for _ in range(8)]
+        writes = [rows.run(lambda tx: tx.users.add(a_user())) for _ in range(40)]
         outcomes = await asyncio.gather(*writes, return_exceptions=True)
         took = time.monotonic() - begun
         assert all(isinstance(outcome, StorageUnavailable) for outcome in outcomes)

@@ -29,6 +29,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
+START_SECONDS = 240
 _MAX_LENGTH = 1 << 17
 _PR_SET_PDEATHSIG = 1
 
@@ -49,9 +50,14 @@ class ForkedServer:
         request = {"words": words, "env": dict(env), "folder": str(folder), "weak_hashes": weak_hashes}
         with to_answer:
             socket.send_fds(_forking(), [json.dumps(request).encode()], [output, to_answer.fileno()])
-        self._answers.settimeout(60)
+        # The first one waits for the imports too, which take a minute where the machine does much else.
+        self._answers.settimeout(START_SECONDS)
         self._status: int | None = None
-        self.pid = int(self._answers.recv(16))
+        try:
+            self.pid = int(self._answers.recv(16))
+        except BaseException:
+            self._answers.close()
+            raise
 
     def poll(self) -> int | None:
         """Return the exit status, or None while it runs."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.support.ports import free_port
 from tests.support.program import Program
 
-START_SECONDS = 20
+START_SECONDS = 120
 PASSWORD = "a-password-of-nats"
 
 

@@ -14,7 +14,7 @@ import httpx
 from tests.support.ports import free_port
 from tests.support.program import Program, takes_connections
 
-START_SECONDS = 20
+START_SECONDS = 120
 PROGRAM: Final = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
 """Where it is installed; None where it is not."""
 

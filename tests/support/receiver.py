@@ -121,7 +121,7 @@ class Receiver:
         """The events' ids as they came, with those that came twice."""
         return [request.id for request in self.requests]
 
-    async def wait_for(self, count: int, *, within: float = 30) -> list[Request]:
+    async def wait_for(self, count: int, *, within: float = 60) -> list[Request]:
         """Wait until *count* requests came."""
         async with asyncio.timeout(within):
             while len(self.requests) < count:  # noqa: ASYNC110 - they come from outside

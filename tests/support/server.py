@@ -19,8 +19,9 @@ from tests.support.ports import free_port
 from tests.support.processes import is_alive, still_alive
 from tests.support.tethered import tethered
 
-START_SECONDS = 30
-STOP_SECONDS = 15
+# For a busy machine: on a quiet one both take a second.
+START_SECONDS = 120
+STOP_SECONDS = 60
 # What a process needs to run at all; no setting of the developer's own reaches the server under test.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 # Without -P its siblings would hide packages of the same names.
@@ -158,7 +159,7 @@ class RunningServer:
             self.kill()
             raise AssertionError(f"no end {STOP_SECONDS} s after SIGINT\n{self.output()}") from None
         # On a busy machine a worker is a moment behind its supervisor.
-        left = still_alive(_alive_in_group(process.pid), seconds=1)
+        left = still_alive(_alive_in_group(process.pid), seconds=10)
         self.kill()
         assert not left, f"the server left processes behind: {left}\n{self.output()}"
         assert status == 0, f"exit status {status} after SIGINT\n{self.output()}"

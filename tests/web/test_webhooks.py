@@ -82,7 +82,7 @@ async def test_the_log_shows_deliveries_and_sends_one_again(pages: Pages) -> Non
     async def is_logged() -> bool:
         return "auth.apikey.created" in (await pages.get(path, session=session.token)).text
 
-    await eventually(is_logged, within=30)
+    await eventually(is_logged, within=60)
     text = (await pages.get(path, session=session.token)).text
     delivery = re.findall(r'name="delivery" value="([0-9a-f-]{36})"', text)[0]
     again = await pages.post(f"{path}/replay", {"delivery": delivery}, session=session.token)
