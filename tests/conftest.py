@@ -193,7 +193,7 @@ def databases(request: pytest.FixtureRequest) -> Databases:
 
 
 class StartServer(Protocol):
-    """Start a server and wait until it is ready; see `RunningServer` for the arguments."""
+    """Start a server that hashes at the least cost, and wait until it is ready; `RunningServer` has the arguments."""
 
     def __call__(
         self,
@@ -224,6 +224,7 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
             database_url=database_url,
             workers=workers,
             arguments=arguments,
+            weak_hashes=True,
         )
         started.append(server)
         server.start()

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.deep
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     directory: Path = tmp_path_factory.mktemp("limited")
     env = {"AUTH_ENCRYPTION_KEY": KEY, "CZO_AUTH_HASH_THREADS": "1", "CZO_AUTH_HASH_QUEUE": "4"}
-    server = RunningServer(directory, env=env)
+    server = RunningServer(directory, env=env, weak_hashes=True)
     server.start()
     yield server
     server.stop()

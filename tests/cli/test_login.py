@@ -83,7 +83,9 @@ class Browser:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    server = RunningServer(tmp_path_factory.mktemp("login"), env={"CZO_AUTH_RATE_LIMIT_ENABLED": "false"})
+    server = RunningServer(
+        tmp_path_factory.mktemp("login"), env={"CZO_AUTH_RATE_LIMIT_ENABLED": "false"}, weak_hashes=True
+    )
     server.start()
     yield signed_up(server)
     server.stop()
@@ -220,7 +222,9 @@ def test_key_is_kept_in_the_keyring_or_in_a_file_of_its_owner_alone(browser: Bro
 
 @pytest.mark.deep
 def test_server_that_goes_away_while_the_command_waits_is_asked_again(tmp_path: Path) -> None:
-    server = RunningServer(tmp_path / "server", env={"CZO_AUTH_RATE_LIMIT_ENABLED": "false"})
+    server = RunningServer(
+        tmp_path / "server", env={"CZO_AUTH_RATE_LIMIT_ENABLED": "false"}, weak_hashes=True
+    )
     server.start()
     browser = signed_up(server)
     login = Login(browser, tmp_path / "home")

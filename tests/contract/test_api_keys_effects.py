@@ -358,6 +358,7 @@ async def _cached(databases: PostgresDatabases, directory: Path) -> AsyncIterato
             "CZO_AUTH_RATE_LIMIT_ENABLED": "false",
             "CZO_AUTH_CACHE_SECONDS": str(CACHE_SECONDS),
         },
+        weak_hashes=True,
     )
     server.start()
     try:

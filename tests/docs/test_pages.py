@@ -43,7 +43,9 @@ needs_tools = pytest.mark.skipif(bool(missing), reason=f"the pages' commands nee
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """The server that a page talks to when it starts none itself."""
-    server = RunningServer(tmp_path_factory.mktemp("docs"), env={"CZO_AUTH_RATE_LIMIT_ENABLED": "false"})
+    server = RunningServer(
+        tmp_path_factory.mktemp("docs"), env={"CZO_AUTH_RATE_LIMIT_ENABLED": "false"}, weak_hashes=True
+    )
     server.start()
     yield server
     server.stop()

@@ -65,7 +65,7 @@ class Setup:
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     folder = tmp_path_factory.mktemp("nginx")
     env = {"CZO_AUTH_TRUSTED_PROXIES": "127.0.0.1", "CZO_AUTH_RATE_LIMIT_ENABLED": "false"}
-    auth = RunningServer(folder / "auth", env=env)
+    auth = RunningServer(folder / "auth", env=env, weak_hashes=True)
     auth.start()
     service = Service(free_port())
     port = free_port()

@@ -16,7 +16,9 @@ from tests.support.server import RunningServer
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     running = RunningServer(
-        tmp_path_factory.mktemp("organizations"), env={"CZO_AUTH_RATE_LIMIT_ENABLED": "false"}
+        tmp_path_factory.mktemp("organizations"),
+        env={"CZO_AUTH_RATE_LIMIT_ENABLED": "false"},
+        weak_hashes=True,
     )
     running.start()
     yield running

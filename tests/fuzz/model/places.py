@@ -75,7 +75,9 @@ async def _served(databases: Databases, directory: Path) -> AsyncIterator[Deploy
         "CZO_AUTH_RATE_LIMIT_ENABLED": "false",
         "CZO_AUTH_TOTP_DRIFT": str(DRIFT),
     }
-    server = RunningServer(directory / f"served-{next(_numbers)}", database_url=url, env=env)
+    server = RunningServer(
+        directory / f"served-{next(_numbers)}", database_url=url, env=env, weak_hashes=True
+    )
     # The machine runs in one thread, and nothing else of its loop waits for this.
     server.start()
     operator = Auth(settings(url))
