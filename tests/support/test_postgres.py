@@ -91,7 +91,7 @@ async def test_paused_server_hangs_until_it_is_resumed(server: PostgresServer) -
         assert not done
     finally:
         server.resume()
-    assert await asyncio.wait_for(question, 5) == 1
+    assert await asyncio.wait_for(question, 60) == 1
     await connection.close()
 
 

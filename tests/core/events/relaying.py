@@ -111,5 +111,5 @@ async def running(
         assert not task.done()
     finally:
         relay.stop()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await task

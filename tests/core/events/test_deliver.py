@@ -56,12 +56,16 @@ async def test_each_sink_goes_at_its_own_pace(transactions: Transactions) -> Non
 async def test_notify_ends_the_wait_for_the_next_poll(transactions: Transactions) -> None:
     notebook = Notebook()
     async with running(transactions, notebook, numbers=policy(poll=timedelta(seconds=60))) as relay:
-        await asyncio.sleep(0.2)
+        # Until the first poll is over, however long it takes to begin.
         await record(transactions, "u:1")
-        await asyncio.sleep(0.1)
-        assert notebook.got == []
         relay.notify()
-        await until(lambda: notebook.got, within=5)
+        await until(lambda: notebook.got)
+        await asyncio.sleep(0.3)
+        await record(transactions, "u:2")
+        await asyncio.sleep(0.1)
+        assert len(notebook.got) == 1
+        relay.notify()
+        await until(lambda: len(notebook.got) == 2, within=30)
 
 
 # --- a sink that is down ---------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import CredentialRecord
 from czo_auth.crypto import tokens
 from tests.core.flows.deployment import NOW, Deployment, nowhere, open_deployment
+from tests.delivery.waiting import until
 from tests.support.users import from_here
 
 MINUTE = timedelta(minutes=1)
@@ -30,6 +32,15 @@ async def remembering(migrated_url: str) -> AsyncIterator[Deployment]:
     """A town that remembers what it proved on PostgreSQL too."""
     async with open_deployment(migrated_url, cache_seconds=60.0) as deployment:
         yield deployment
+
+
+@asynccontextmanager
+async def heard(deployment: Deployment) -> AsyncIterator[None]:
+    """Wait until this process knows of a change: PostgreSQL notifies a moment later, SQLite's file shows it at once."""
+    lookup = deployment.runtime.services.lookup
+    before = lookup.change_token()
+    yield
+    await until(lambda: lookup.change_token() is not before)
 
 
 async def signed_in(deployment: Deployment) -> IssuedSession:
@@ -62,11 +73,10 @@ async def test_read_that_began_before_the_end_of_a_session_is_not_remembered(
     monkeypatch.setattr(services.lookup, name, find_and_linger)
     proving = asyncio.create_task(prove())
     await was_read.wait()
-    await deployment.transactions.run(
-        lambda tx: tx.sessions.revoke(issued.session.id, reason="test", now=NOW)
-    )
-    # PostgreSQL's notification takes a millisecond; SQLite needs none.
-    await asyncio.sleep(0.1)
+    async with heard(deployment):
+        await deployment.transactions.run(
+            lambda tx: tx.sessions.revoke(issued.session.id, reason="test", now=NOW)
+        )
     may_go.set()
     await proving
     with pytest.raises(InvalidToken):
@@ -167,11 +177,10 @@ async def test_nothing_is_recalled_of_what_was_not_proved_or_has_changed(
     assert memory.authenticate.get_cached(token, client=nowhere, clock=no_clock) is None
     await memory.authenticate.session_token(issued.session_token, now=NOW)
     assert memory.authenticate.get_cached(b"another", client=nowhere, clock=no_clock) is None
-    await deployment.transactions.run(
-        lambda tx: tx.sessions.revoke(issued.session.id, reason="test", now=NOW)
-    )
-    # PostgreSQL's notification takes a millisecond; SQLite needs none.
-    await asyncio.sleep(0.1)
+    async with heard(deployment):
+        await deployment.transactions.run(
+            lambda tx: tx.sessions.revoke(issued.session.id, reason="test", now=NOW)
+        )
     assert memory.authenticate.get_cached(token, client=nowhere, clock=lambda: NOW) is None
 
 
@@ -233,12 +242,12 @@ async def test_signature_is_verified_once_however_often_the_database_changes(
     for number in range(3):
         # With its leeway it counts from a minute before.
         await memory.authenticate.access_token(token, client=nowhere, now=NOW - MINUTE)
-        await deployment.transactions.run(
-            lambda tx, at=NOW + number * MINUTE: tx.users.set_ban(  # type: ignore[misc]
-                eve.id, banned_at=at, reason="test", now=at
+        async with heard(deployment):
+            await deployment.transactions.run(
+                lambda tx, at=NOW + number * MINUTE: tx.users.set_ban(  # type: ignore[misc]
+                    eve.id, banned_at=at, reason="test", now=at
+                )
             )
-        )
-        await asyncio.sleep(0.1)
     assert memory.verified == 1
     assert memory.lookups == 3
 
