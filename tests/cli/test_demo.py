@@ -73,7 +73,7 @@ def test_interrupted_demo_stops_its_server(fresh: Shell, tmp_path: Path) -> None
         processes = psutil.Process(process.pid).children(recursive=True)
         assert processes
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
         assert process.returncode == 128 + signal.SIGTERM
     assert not still_alive(processes, seconds=5)
     assert list(temporary.iterdir()) == []

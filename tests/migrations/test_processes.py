@@ -43,7 +43,7 @@ from czo_auth.storage.migrate import upgrade_blocking
 
 def stay(*args, **options):
     print("halfway", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 
 def some_and_stay(prefix, script=fresh_schema.statements):
     for number, statement in enumerate(script(prefix)):
@@ -75,7 +75,7 @@ async def test_processes_that_start_together_migrate_once(database_url: str) -> 
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-        assert [process.wait(60) for process in processes] == [0] * PROCESSES
+        assert [process.wait(240) for process in processes] == [0] * PROCESSES
     finally:
         for process in processes:
             process.kill()
@@ -115,7 +115,7 @@ async def test_process_that_waits_for_one_that_is_killed_does_the_work(database_
         with pytest.raises(subprocess.TimeoutExpired):
             waiting.wait(0.7)
         process.kill()
-        assert waiting.wait(30) == 0
+        assert waiting.wait(120) == 0
     finally:
         for started in filter(None, (process, waiting)):
             started.kill()
