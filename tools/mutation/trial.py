@@ -48,9 +48,14 @@ THIRD_PARTY = (
     "tests.support.server",
 )
 """What the tests import sooner or later, and is not under test; imported once, before any fork."""
-SLACK_SECONDS = 60
+SLACK_SECONDS = 300
 SLACK_CPU_SECONDS = 15
 """What a trial may take beyond its tests: pytest, and what they import."""
+CLOCK_FACTOR = 30
+"""
+How many times longer than alone the tests may take by the clock. An endless loop meets the limit of processor time
+first; this one is for what waits forever, and has to be long enough that a busy machine kills nothing.
+"""
 
 
 class _Changed(importlib.machinery.SourceFileLoader):
@@ -105,8 +110,8 @@ def run(module: str, source: str, tests: Sequence[str], *, seconds: float) -> Tr
     Run *tests* with *source* in the place of *module*, until the first failure.
 
     Args:
-        seconds: What the tests take with the module as it is. A mutant may take twice that of the processor, and ten
-            times that by the clock, since the machine may be busy elsewhere.
+        seconds: What the tests take with the module as it is. A mutant may take twice that of the processor, and
+            `CLOCK_FACTOR` times that by the clock.
     """
     limit = int(SLACK_CPU_SECONDS + 2 * seconds)
 
@@ -117,7 +122,7 @@ def run(module: str, source: str, tests: Sequence[str], *, seconds: float) -> Tr
 
     with tempfile.TemporaryDirectory() as folder:
         noticed = Path(folder) / "noticed"
-        code = in_fork(in_child, seconds=SLACK_SECONDS + 10 * seconds)
+        code = in_fork(in_child, seconds=SLACK_SECONDS + CLOCK_FACTOR * seconds)
         if code in (None, -signal.SIGXCPU, -signal.SIGKILL):
             return Trial("timeout")
         if code == pytest.ExitCode.OK:
@@ -134,7 +139,7 @@ def keep_people(folder: Path) -> None:
         SqliteDatabases.prepare(folder).keep()
         return 0
 
-    if in_fork(in_child, seconds=120) != 0:
+    if in_fork(in_child, seconds=900) != 0:
         raise RuntimeError("The people of tests/contract could not be prepared.")
     os.environ["KEPT_PEOPLE"] = str(folder)
 
