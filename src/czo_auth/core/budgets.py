@@ -13,8 +13,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from czo_auth.core.errors import RateLimited
+from czo_auth.core.throttle import network_of
 
 if TYPE_CHECKING:
+    from czo_auth.core.context import Context
     from czo_auth.core.transaction import Transaction
 
 DAY = timedelta(days=1)
@@ -37,28 +39,38 @@ class Budget:
 class Budgets(Protocol):
     """Counts that end by themselves."""
 
-    def spend(self, budget: Budget, *, now: datetime) -> datetime | None:
+    def spend(self, budget: Budget, *, now: datetime, uses: int = 1) -> datetime | None:
         """
-        Count one use. One atomic statement: of two concurrent uses of the last one left, one is refused.
+        Count *uses*, or none of them. One atomic statement: of two concurrent uses of the last one left, one is
+        refused.
 
         Returns:
-            None when it was counted; otherwise when the window ends, and nothing was counted.
+            None when they were counted; otherwise when the window ends, and nothing was counted.
         """
 
     def give_back(self, budget: Budget) -> None:
         """Uncount a use from the same transaction that turned out not to count."""
 
+    def forget(self, name: str) -> None:
+        """Begin a count anew."""
+
     def prune_expired(self, *, before: datetime) -> int:
         """Delete counts whose window ended before *before*. At most a thousand rows a call."""
 
 
-def consume_budget(tx: Transaction, budget: Budget) -> None:
+def network_budget(name: str, limit: int, context: Context, *, window: timedelta = DAY) -> Budget:
+    """Return the budget of the network that a request comes from; requests without an address share one."""
+    network = network_of(context.ip) if context.ip else "unknown"
+    return Budget(name=f"{name}/{network}", limit=limit, window=window)
+
+
+def consume_budget(tx: Transaction, budget: Budget, *, uses: int = 1) -> None:
     """
-    Count one use in the transaction of what is counted.
+    Count *uses* in the transaction of what is counted.
 
     Raises:
         RateLimited: The limit was reached.
     """
-    ends_at = tx.budgets.spend(budget, now=tx.now)
+    ends_at = tx.budgets.spend(budget, now=tx.now, uses=uses)
     if ends_at is not None:
         raise RateLimited(retry_after=max(1, math.ceil((ends_at - tx.now).total_seconds())))

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.scopes import check_form
-from czo_auth.core.budgets import Budget, consume_budget
+from czo_auth.core.budgets import Budget, consume_budget, network_budget
 from czo_auth.core.context import Context
 from czo_auth.core.devices.authorization import (
     CODE_LIFETIME,
@@ -53,7 +53,6 @@ from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.ids import new_id
 from czo_auth.core.limits import MAX_DEVICE_CODES, MAX_DEVICE_CODES_AN_HOUR, MAX_DEVICE_GUESSES_A_MINUTE
 from czo_auth.core.principal import Principal
-from czo_auth.core.throttle import network_of
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import tokens
 from czo_auth.crypto.sealing import KeyRing, OpenError
@@ -150,13 +149,8 @@ class AuthorizeDevice:
         )
 
         def store_request(tx: Transaction) -> str:
-            where = network_of(context.ip) if context.ip else "unknown"
-            consume_budget(
-                tx,
-                Budget(
-                    name=f"device_codes/{where}", limit=MAX_DEVICE_CODES_AN_HOUR, window=timedelta(hours=1)
-                ),
-            )
+            hour = timedelta(hours=1)
+            consume_budget(tx, network_budget("device_codes", MAX_DEVICE_CODES_AN_HOUR, context, window=hour))
             if tx.device_authorizations.count(now=tx.now) >= MAX_DEVICE_CODES:
                 raise RateLimited(retry_after=60)
             for _ in range(_TRIES):
@@ -400,9 +394,8 @@ def _digests(ring: KeyRing, user_code: str) -> list[str]:
 
 def _guesses(context: Context) -> list[Budget]:
     minute = timedelta(minutes=1)
-    where = network_of(context.ip) if context.ip else "unknown"
     return [
-        Budget(name=f"device_guesses/{where}", limit=MAX_DEVICE_GUESSES_A_MINUTE, window=minute),
+        network_budget("device_guesses", MAX_DEVICE_GUESSES_A_MINUTE, context, window=minute),
         Budget(
             name=f"device_guesses/{context.caller.lineage_id}",
             limit=MAX_DEVICE_GUESSES_A_MINUTE,
