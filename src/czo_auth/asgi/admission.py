@@ -142,8 +142,6 @@ async def admit_request(
         if caller is not None and caller.limits is not None:
             request.scope.setdefault("state", {})[LIMITS] = caller.limits
     admitted = await _admit(runtime, caller, access, context=context)
-    if admitted is not None and _may_record(request, access):
-        await runtime.services.limits.hit("change", ip=None, account=admitted.lineage_id)
     return RequestContext(
         runtime=runtime,
         authenticator=authenticator,
@@ -176,15 +174,6 @@ async def _admit(
         if access.administers and caller is not None:
             await runtime.administration.record_denied(refusal.code, context=context.of(caller))
         raise
-
-
-def _may_record(request: Request, access: Access) -> bool:
-    """
-    Return whether the request may leave an audit record that its session is charged for.
-
-    Administrators are trusted. A visitor who signs in or out is admitted by other rules, which count by address.
-    """
-    return request.method not in SAFE_METHODS and access.credential == "session" and not access.administers
 
 
 async def _prove(

@@ -52,7 +52,7 @@ class Budgets(Protocol):
         """Uncount a use from the same transaction that turned out not to count."""
 
     def forget(self, name: str) -> None:
-        """Begin a count anew."""
+        """Delete a count; the next use begins a new one."""
 
     def prune_expired(self, *, before: datetime) -> int:
         """Delete counts whose window ended before *before*. At most a thousand rows a call."""

@@ -195,6 +195,24 @@ MAX_USED_CODES: Final = 100
 MAX_EMAIL_CHANGES_A_DAY: Final = 20
 """Changes of address that a user asks for; each mails two addresses and is kept while it can be taken back."""
 
+MAX_RECORDS_A_DAY: Final = 10_000
+"""Audit records that one user causes by sessions and keys; likewise the service accounts of one organization."""
+
+MAX_PROOF_RECORDS_A_DAY: Final = 10_000
+"""Audit records of one user that take a proof: sign-ins, codes, changes of the password. Counted apart."""
+
+MAX_ADMINISTRATOR_RECORDS_A_DAY: Final = 100_000
+"""Audit records that one administrator causes in sessions with a verified second factor."""
+
+MAX_STRANGER_RECORDS_A_DAY: Final = 20_000
+"""Audit records that requests from one network cause, where nobody was proved: failed sign-ins, requested mails."""
+
+MAX_FORGOTTEN_PROOFS_A_DAY: Final = 10
+"""Password resets of one user that begin a new count of `MAX_PROOF_RECORDS_A_DAY`."""
+
+MAX_SIGN_UPS_A_DAY: Final = 10_000
+"""New accounts from one network."""
+
 MAX_USER_FIELDS_BYTES: Final = 4096
 """Size of all own fields of a user as JSON."""
 

@@ -125,9 +125,7 @@ def network_of(ip: str) -> str:
     return str(address)
 
 
-LimitedAction = Literal[
-    "sign_in", "refresh", "sign_up", "second_factor", "password", "mail", "leak", "change"
-]
+LimitedAction = Literal["sign_in", "refresh", "sign_up", "second_factor", "password", "mail", "leak"]
 """What is being tried; each has limits of its own."""
 
 

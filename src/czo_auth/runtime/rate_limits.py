@@ -25,7 +25,6 @@ _PER_ADDRESS: Final[dict[LimitedAction, Limit]] = {
 _PER_ACCOUNT: Final[dict[LimitedAction, Limit]] = {
     "second_factor": Limit(100, 5),
     "mail": Limit(10, 15),
-    "change": Limit(10_000, 24 * 60),
 }
 
 

@@ -62,6 +62,10 @@ class SqlAuditLog(Store, AuditLog):
         kept = replace(audit_event, details=details)
         self._entries.append(Entry(id=new_id(context.now), at=context.now, audit_event=kept, context=context))
 
+    def recorded(self) -> list[tuple[AuditEvent, Context]]:
+        """Return what is buffered, and who caused it."""
+        return [(entry.audit_event, entry.context) for entry in self._entries]
+
     def flush(self) -> None:
         """Write the buffered records; the owner of the transaction commits right after."""
         if not self._entries:

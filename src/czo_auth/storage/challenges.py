@@ -174,6 +174,6 @@ class SqlChallenges(Store, Challenges):
         statement = delete(devices).where(devices.c.id == device_id, devices.c.user_id == user_id)
         return self._count(statement) == 1
 
-    def drop_trusted_devices(self, user_id: str) -> None:
+    def drop_trusted_devices(self, user_id: str) -> int:
         devices = self._tables.trusted_devices
-        self._connection.execute(delete(devices).where(devices.c.user_id == user_id))
+        return self._count(delete(devices).where(devices.c.user_id == user_id))

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from czo_auth.core.context import Context
 from czo_auth.core.events.types import AuditEvent
+from czo_auth.core.record_budgets import charge_records
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.api_key_expiry import SqlKeyExpiry
 from czo_auth.storage.api_key_usage import SqlKeyQuotas, SqlKeyUses
@@ -187,8 +188,14 @@ def bound(step: Callable[[Transaction], T], context: Context | None) -> Callable
 
 
 def perform(step: Callable[[Transaction], T], connection: Connection, tables: Tables) -> T:
-    """Run *step* and write what it recorded, so that all that is left is the commit."""
+    """
+    Run *step*, charge its caller for what it recorded, and write that, so that all that is left is the commit.
+
+    Raises:
+        RateLimited: They caused too many records today.
+    """
     transaction = SqlTransaction(connection, tables)
     result = step(transaction)
+    charge_records(transaction, transaction.audit_log.recorded())
     transaction.audit_log.flush()
     return result

@@ -118,7 +118,7 @@ ADMINISTRATION_DENIED = _action(
 )
 API_KEY_ADDRESS_REFUSED = _action(
     "auth.apikey.address_refused",
-    "An API key was used from an address that is not on its list; recorded once an hour for each key and process.",
+    "An API key was used from an address that is not on its list; recorded once an hour for each key.",
 )
 API_KEY_CHANGED = _action(
     "auth.apikey.changed",

@@ -87,5 +87,5 @@ class Challenges(Protocol):
     def drop_trusted_device(self, user_id: str, device_id: str) -> bool:
         """Delete one device of a user; False if there is none."""
 
-    def drop_trusted_devices(self, user_id: str) -> None:
-        """Delete all devices of a user."""
+    def drop_trusted_devices(self, user_id: str) -> int:
+        """Delete all devices of a user, and return how many there were."""

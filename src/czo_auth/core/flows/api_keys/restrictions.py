@@ -9,6 +9,7 @@ from datetime import datetime
 from czo_auth.core.api_keys.addresses import admits
 from czo_auth.core.api_keys.key import KeyRestrictions
 from czo_auth.core.api_keys.quota import period_at
+from czo_auth.core.budgets import Budget
 from czo_auth.core.context import Context
 from czo_auth.core.errors import ApiKeyLimited, ApiKeyRateLimited, IpAddressNotAllowed
 from czo_auth.core.events.types import API_KEY_ADDRESS_REFUSED, AuditEvent
@@ -16,7 +17,8 @@ from czo_auth.core.flows.api_keys.quotas import SpendQuotas
 from czo_auth.core.flows.services import Services
 from czo_auth.core.limit_report import QUOTA, RATE_LIMIT, LimitPolicy, LimitReport, Remaining
 from czo_auth.core.principal import Principal
-from czo_auth.core.recorded import RecordedOnce
+from czo_auth.core.recorded import RECORDED_EVERY, RecordedOnce
+from czo_auth.core.transaction import Transaction
 
 ClientAddress = Callable[[], str | None]
 """Returns the canonical address of the client, None if unknown; called only if needed."""
@@ -34,8 +36,8 @@ class EnforceRestrictions:
     """
     Enforces allow-lists, rate limits and quotas.
 
-    A refused address is recorded for each key at most once an hour in each process: a flood of requests must not
-    become a flood of audit records.
+    A refused address is recorded for each key at most once an hour: a flood of requests must not become a flood of
+    audit records.
     """
 
     def __init__(self, services: Services, quotas: SpendQuotas) -> None:
@@ -97,8 +99,14 @@ class EnforceRestrictions:
             details={"apiKeyId": key_id, "actorType": principal.actor_type},
         )
 
+        def record_once(tx: Transaction) -> None:
+            # For all processes, and across restarts: this one remembers only what spares it the transaction.
+            once = Budget(name=f"address_refused/{key_id}", limit=1, window=RECORDED_EVERY)
+            if tx.budgets.spend(once, now=tx.now) is None:
+                tx.record(audit_event)
+
         async def record_denied() -> None:
-            await self._services.transactions.run(lambda tx: tx.record(audit_event), context)
+            await self._services.transactions.run(record_once, context)
 
         self._services.background.spawn(record_denied())
 

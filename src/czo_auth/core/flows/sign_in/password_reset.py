@@ -22,6 +22,7 @@ from czo_auth.core.mail_drafts import (
     compose_address_proved,
     compose_password_reset,
 )
+from czo_auth.core.record_budgets import forget_proofs
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import find_canonical_email
@@ -63,7 +64,8 @@ class Passwords:
             self._replace(tx, user.id, password_hash, keep=issued.session.id)
             return tx.users.find(user.id) or fresh, issued
 
-        fresh, issued = await self._services.transactions.run(store_password, context)
+        by_user = context.by(user.id, "pwd")
+        fresh, issued = await self._services.transactions.run(store_password, by_user)
         tell_owner(self._services, user, "password_changed", context=context)
         return signed_in(self._services, fresh, issued, now=context.now, knows_browser=True)
 
@@ -196,6 +198,7 @@ class Passwords:
             self._replace(as_user, user.id, password_hash, keep=None)
             tx.challenges.clear_stop(user.id)
             self._guesses.forget_account(tx, user.email)
+            forget_proofs(tx, user.id)
             if proves:
                 tx.users.update_profile(
                     user.id, name=user.name, image=user.image, email_verified=True, now=tx.now

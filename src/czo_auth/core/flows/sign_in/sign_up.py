@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from czo_auth.core.actors import ActorType
+from czo_auth.core.budgets import consume_budget, network_budget
 from czo_auth.core.context import Context
 from czo_auth.core.errors import SignUpNotAllowed, UserAlreadyExists, ValidationFailed
 from czo_auth.core.events import types
@@ -16,6 +17,7 @@ from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sign_in.verify_email import VerifyEmail
 from czo_auth.core.flows.users.password_choice import check_choice
 from czo_auth.core.ids import new_id
+from czo_auth.core.limits import MAX_SIGN_UPS_A_DAY
 from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email, deliverable_email
@@ -54,6 +56,7 @@ class SignUp:
             UnknownActorType, SignUpNotAllowed: By the registry.
             ValidationFailed, PasswordTooShort, PasswordTooLong, PasswordCompromised: The input is not valid.
             UserAlreadyExists: The address is taken.
+            RateLimited: Too many sign-ups from this network.
         """
         await self._services.limits.hit("sign_up", ip=context.ip, account=None)
         actor_type = self._services.actors.get(actor)
@@ -62,16 +65,27 @@ class SignUp:
         if new.organization_name is not None and not actor_type.founds_organization:
             raise ValidationFailed(details=(("organizationName", "This actor type has no organization."),))
         user, organization = await self.create(
-            new, actor_types=(actor_type,), email_verified=False, context=context
+            new, actor_types=(actor_type,), email_verified=False, context=context, is_own=True
         )
         if self._services.policies.confirms_sign_up:
             await self._verify_email.send(user.email, context=context, callback_url=callback_url)
         return user, organization
 
     async def create(
-        self, new: NewUser, *, actor_types: tuple[ActorType, ...], email_verified: bool, context: Context
+        self,
+        new: NewUser,
+        *,
+        actor_types: tuple[ActorType, ...],
+        email_verified: bool,
+        context: Context,
+        is_own: bool = False,
     ) -> tuple[User, Organization | None]:
-        """Create a user regardless of the registry; for operators."""
+        """
+        Create a user regardless of the registry; for operators.
+
+        Args:
+            is_own: Whether a stranger asked for it, which has a bound for each network.
+        """
         # First, so that an unknown field is always reported, whatever else is wrong.
         by_host = context.actor_kind in ("operator", "system")
         fields = self._services.policies.user_fields.of_new_user(new.fields, by_host=by_host)
@@ -107,6 +121,8 @@ class SignUp:
             # Checked after the row was inserted: a change of address that releases this one has committed by then.
             if not tx.users.add(user) or tx.email_changes.is_reserved(email, but_for=None, now=tx.now):
                 raise UserAlreadyExists
+            if is_own and not by_host:
+                consume_budget(tx, network_budget("sign_ups", MAX_SIGN_UPS_A_DAY, context))
             tx.record(
                 AuditEvent(
                     action=types.USER_REGISTERED, user_id=user.id, details={"actorTypes": sorted(granted)}

@@ -68,7 +68,8 @@ class TrustedDevices:
         principal = context.caller
 
         def drop(tx: Transaction) -> None:
-            tx.challenges.drop_trusted_devices(principal.require_user())
+            if not tx.challenges.drop_trusted_devices(principal.require_user()):
+                return
             audit_event = AuditEvent(
                 action=DEVICE_TRUST_REVOKED, user_id=principal.user_id, details={"all": True}
             )
