@@ -83,7 +83,8 @@ test-main: $(VENV)/.tests-compiled
 	$(IN)/python -m pytest -n $(TEST_JOBS) $(SHARED_OUT) -m "not deep" --ignore tests/browser $(TEST_ARGS)
 
 test-browser: $(VENV)/.tests-compiled
-	@$(IN)/python -m pytest -n 0 -m "not deep" tests/browser > $(VENV)/browser-tests.txt 2>&1; \
+	@$(IN)/python -m pytest -n 0 -m "not deep" -o cache_dir=.pytest_cache/browser tests/browser \
+		> $(VENV)/browser-tests.txt 2>&1; \
 		status=$$?; cat $(VENV)/browser-tests.txt; exit $$status
 
 test-deep: $(VENV)/.tests-compiled

@@ -11,13 +11,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-FAILED = Path(".pytest_cache/v/cache/lastfailed")
+# The browser's tests run beside the others, and each run writes its own file when it ends.
+FAILED = (Path(".pytest_cache/v/cache/lastfailed"), Path(".pytest_cache/browser/v/cache/lastfailed"))
 MAX_BATCH = 25
 
 
 def main() -> int:
     """Run them, without the others that pytest's own option would add when none of them is left."""
-    tests = list(json.loads(FAILED.read_text())) if FAILED.exists() else []
+    tests = [test for path in FAILED if path.exists() for test in json.loads(path.read_text())]
     print(f"{len(tests)} tests failed", flush=True)
     if not 0 < len(tests) <= MAX_BATCH:
         return 1
