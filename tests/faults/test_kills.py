@@ -89,7 +89,7 @@ def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deplo
         "CZO_AUTH_EVENTS_FILE": str(tmp_path / "events.jsonl"),
         "CZO_AUTH_API_KEY_LIMIT": "100000",
     }
-    server = RunningServer(tmp_path, database_url=url, workers=WORKERS[name], env=env)
+    server = RunningServer(tmp_path, database_url=url, workers=WORKERS[name], env=env, weak_hashes=True)
     server.start()
     try:
         yield Deployment(url, server, tmp_path / "events.jsonl", WORKERS[name], databases.prepared)

@@ -105,7 +105,7 @@ def deployment(
     url = databases.new()
     directory: Path = tmp_path_factory.mktemp(f"outages-{request.param}")
     env = ENV | {"CZO_AUTH_API_KEY_LIMIT": "100000"}
-    server = RunningServer(directory, database_url=url, workers=2, env=env)
+    server = RunningServer(directory, database_url=url, workers=2, env=env, weak_hashes=True)
     server.start()
     yield Deployment(url, server, getattr(databases, "server", None))
     server.stop()

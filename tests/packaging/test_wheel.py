@@ -158,6 +158,7 @@ def test_wheel_says_what_it_needs(wheel: Path) -> None:
     assert not [need for need in needs if need.lower().startswith(hosts)]
 
 
+@pytest.mark.deep
 def test_every_module_can_be_imported_with_the_declared_packages(installed: Installed) -> None:
     ran = installed.run("python", "-c", IMPORT_ALL, *NOT_EVERYWHERE)
     assert ran.returncode == 0, ran.stderr
