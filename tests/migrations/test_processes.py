@@ -15,7 +15,7 @@ from tests.migrations.databases import fetch_rows, own_tables, table_names
 from tests.storage.rows import Rows
 
 ROOT = Path(__file__).parents[2]
-PROCESSES = 6
+PROCESSES = 4
 
 STARTING = """
 import asyncio, sys
