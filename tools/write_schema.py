@@ -13,6 +13,7 @@ import czo_auth.storage
 from czo_auth.storage.fresh_schema import PREFIX, SCRIPT, SEPARATOR
 from czo_auth.storage.migrate import migrate_from_the_first
 from czo_auth.storage.tables import Tables
+from czo_auth.storage.user_search import drop_search_index
 
 _PLACEHOLDER = "prefix_that_occurs_9"
 """No other name contains it."""
@@ -22,8 +23,10 @@ def script() -> str:
     """Migrate an empty file from the first revision, and write down what it contains."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "migrated.sqlite3")
-        migrate_from_the_first(path, Tables(_PLACEHOLDER))
+        tables = Tables(_PLACEHOLDER)
+        migrate_from_the_first(path, tables)
         with closing(sqlite3.connect(path)) as connection:
+            drop_search_index(connection, tables)
             found = SEPARATOR.join(_statements(connection))
     if "{" in found or "}" in found:
         raise ValueError(f"the schema contains a brace, which {PREFIX} is written with")

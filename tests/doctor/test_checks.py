@@ -282,6 +282,15 @@ def test_migrations(revision: str | None, state: State) -> None:
     assert found(findings, database.MIGRATIONS).state == state
 
 
+@pytest.mark.parametrize(("facts", "how"), [(SQLITE, "FTS5"), (POSTGRES, "CREATE EXTENSION pg_trgm")])
+def test_search_of_users_without_an_index_says_how_to_get_one(facts: DatabaseFacts, how: str) -> None:
+    assert database.check_user_search(facts, has_index=True).state == "ok"
+    finding = database.check_user_search(facts, has_index=False)
+    assert finding.state == "warn"
+    assert finding.advice is not None
+    assert how in finding.advice
+
+
 @pytest.mark.parametrize(
     ("facts", "ahead", "state"),
     [

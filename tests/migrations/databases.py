@@ -46,8 +46,8 @@ async def fetch_rows(url: str, question: str) -> Rows:
 def own_tables(url: str, prefix: str = DEFAULT_PREFIX) -> set[str]:
     """Name the tables that a migrated database of this kind has of ours."""
     tables = Tables(prefix)
-    counting = {tables.change_count_table} if url.startswith("sqlite:") else set()
-    return {*tables.metadata.tables, tables.version_table} | counting
+    more = tables.sqlite_tables if url.startswith("sqlite:") else frozenset()
+    return {*tables.metadata.tables, tables.version_table} | more
 
 
 async def table_names(url: str) -> set[str]:

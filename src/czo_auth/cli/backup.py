@@ -208,9 +208,10 @@ async def _verified(settings: Settings) -> RestoredVerdict:
     """
     from czo_auth.cli.session import assembled, operator_context
     from czo_auth.core.flows.administration.restored import VerifyRestored
-    from czo_auth.storage.migrate import upgrade
+    from czo_auth.storage.migrate import add_search_index, upgrade
 
     await upgrade(settings.direct_url, table_prefix=settings.table_prefix)
+    await add_search_index(settings.direct_url, table_prefix=settings.table_prefix)
     auth = assembled(settings)
     try:
         await auth.open()

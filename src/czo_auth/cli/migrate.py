@@ -32,6 +32,7 @@ def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
         with no_newer_schema():
             before = asyncio.run(migrations.current_revision(url, table_prefix=prefix))
             asyncio.run(migrations.upgrade(url, table_prefix=prefix))
+            asyncio.run(migrations.add_search_index(url, table_prefix=prefix))
         after = asyncio.run(migrations.current_revision(url, table_prefix=prefix))
         if after is not None and after > HEAD:
             print(f"the tables are at {after}, ahead of this program's {HEAD}, which may still run")

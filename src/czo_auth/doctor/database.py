@@ -28,7 +28,11 @@ CLOCK: Final = Check(
     "Codes depend on the time: with a wrong clock, correct codes are refused and expiries shift.",
     ("6.5.8", "16.2.2"),
 )
-CHECKS: Final = (DATABASE, MIGRATIONS, DURABILITY, DATABASE_TLS, WORKERS, CLOCK)
+USER_SEARCH: Final = Check(
+    "user-search",
+    "Without an index, each search of users by a text reads every user: seconds where there are many.",
+)
+CHECKS: Final = (DATABASE, MIGRATIONS, DURABILITY, DATABASE_TLS, WORKERS, USER_SEARCH, CLOCK)
 
 _ALLOWED_DRIFT: Final = timedelta(seconds=15)
 _SLOW: Final = timedelta(milliseconds=50)
@@ -42,14 +46,14 @@ _VERIFYING: Final = ("verify-ca", "verify-full")
 def unreachable(why: str) -> Iterator[Finding]:
     """Report once that the database does not answer; *why* contains no secret."""
     yield DATABASE.fail(why, "Start it, or correct CZO_AUTH_DATABASE_URL. Other checks need it.")
-    for check in (MIGRATIONS, DURABILITY, DATABASE_TLS, CLOCK):
+    for check in (MIGRATIONS, DURABILITY, DATABASE_TLS, USER_SEARCH, CLOCK):
         yield check.unknown("the database does not answer")
 
 
 def not_there_yet(path: str) -> Iterator[Finding]:
     """Report that there is no deployment yet."""
     yield DATABASE.unknown(f"there is no {path} yet", "Run `czo-auth serve`, or `czo-auth migrate`.")
-    for check in (MIGRATIONS, DURABILITY, CLOCK):
+    for check in (MIGRATIONS, DURABILITY, USER_SEARCH, CLOCK):
         yield check.unknown("there is no database yet")
 
 
@@ -137,6 +141,17 @@ def _workers(settings: Settings) -> Finding:
     if settings.storage_url.startswith("sqlite:"):
         return WORKERS.ok(f"{settings.workers} share one file; this is safe on a local disk only")
     return WORKERS.ok(f"{settings.workers}")
+
+
+def check_user_search(facts: DatabaseFacts, *, has_index: bool) -> Finding:
+    """Evaluate whether a search of users has an index."""
+    if has_index:
+        return USER_SEARCH.ok("by an index")
+    if facts.product == "SQLite":
+        advice = "Use a Python whose SQLite is 3.34 or later and has FTS5; then run `czo-auth migrate`."
+    else:
+        advice = "Let an administrator of the database run `CREATE EXTENSION pg_trgm`; then run `czo-auth migrate`."
+    return USER_SEARCH.warn("reads every user", advice)
 
 
 def check_clock(facts: DatabaseFacts, *, ahead_of_record: timedelta | None) -> Finding:

@@ -100,11 +100,14 @@ async def _ask(
         actors = ActorRegistry(settings.actor_types)
         read_at = now()
         found = await read_overview(storage.transactions, actors, now=read_at)
+        has_index = await storage.transactions.read(lambda tx: tx.users.has_search_index())
     except StorageUnavailable:
+        yield database.USER_SEARCH.unknown("its tables cannot be read")
         yield database.check_clock(facts, ahead_of_record=None)
         for finding in _unread("its tables cannot be read"):
             yield finding
         return
+    yield database.check_user_search(facts, has_index=has_index)
     newest = found.audit.last_at
     yield database.check_clock(facts, ahead_of_record=None if newest is None else read_at - newest)
     yield secrets_at_rest.check_sealed(

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -57,33 +58,46 @@ def restore_postgresql(
     """
     Restore a dump into a database that has none of its tables, in one transaction; blocks.
 
+    The index for searches of users is left to `czo_auth.storage.migrate.add_search_index`.
+
     Raises:
         BackupRefused: There is no pg_restore, the dump is of other tables, or it failed and nothing was changed.
         StorageUnavailable: The database does not answer.
     """
     program = _program("pg_restore", programs, server=server)
-    schema = _schema_in(_run([program, "--list", str(backup)], url), backup, table_prefix)
-    make_function, drop_function = tell_change_function(Tables(table_prefix), schema=schema)
+    listed, tables = _run([program, "--list", str(backup)], url), Tables(table_prefix)
+    make_function, drop_function = tell_change_function(
+        tables, schema=_schema_in(listed, backup, table_prefix)
+    )
     asyncio.run(_execute(url, make_function))
     try:
-        _run(
-            [
-                program,
-                *(
-                    "--single-transaction",
-                    "--exit-on-error",
-                    "--no-owner",
-                    "--no-privileges",
-                    "--no-password",
-                ),
-                # Everything about the connection is in the environment.
-                *("--dbname=postgresql://", str(backup)),
-            ],
-            url,
-        )
+        with tempfile.NamedTemporaryFile("w", prefix="czo-auth-", suffix=".list") as wanted:
+            wanted.write(_without_search_index(listed, tables))
+            wanted.flush()
+            _run(
+                [
+                    program,
+                    *(
+                        "--single-transaction",
+                        "--exit-on-error",
+                        "--no-owner",
+                        "--no-privileges",
+                        "--no-password",
+                    ),
+                    f"--use-list={wanted.name}",
+                    # Everything about the connection is in the environment.
+                    *("--dbname=postgresql://", str(backup)),
+                ],
+                url,
+            )
     except BackupRefused:
         asyncio.run(_execute(url, drop_function))
         raise
+
+
+def _without_search_index(listed: str, tables: Tables) -> str:
+    """Leave out the index that needs an extension, which no dump of tables contains; a migration makes it."""
+    return re.sub(rf"(?m)^(?=[0-9]+; .* INDEX \S+ {re.escape(tables.search_index)} )", ";", listed)
 
 
 def _schema_in(listed: str, backup: Path, table_prefix: str) -> str:

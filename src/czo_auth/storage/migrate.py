@@ -12,6 +12,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from typing import Final
 
@@ -27,6 +28,7 @@ from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.migrations import HEAD, OLDEST_COMPATIBLE
 from czo_auth.storage.sqlite_file import connect_to_read, connect_to_write, create_private, database_path
 from czo_auth.storage.tables import DEFAULT_PREFIX, Tables, version_table_of
+from czo_auth.storage.user_search import install_search_index
 
 TIMEOUT_SECONDS: Final = 120.0
 """How long a process waits while another one migrates."""
@@ -41,6 +43,8 @@ _LOCK_NOT_AVAILABLE: Final = "55P03"
 _PAUSE_SECONDS: Final = 0.1
 _MAX_PAUSE_SECONDS: Final = 3.0
 _SCRIPTS: Final = "czo_auth.storage:migrations"
+
+Work = Callable[[Connection, Tables], None]
 
 # Alembic keeps its state in module globals.
 _one_at_a_time = threading.Lock()
@@ -66,11 +70,18 @@ def upgrade_blocking(url: str, table_prefix: str = DEFAULT_PREFIX) -> None:
     """Do the same in a thread that runs no event loop."""
     if _may_run(url, version_table_of(table_prefix)):
         return
-    tables = Tables(table_prefix)
-    if url.startswith("sqlite:"):
-        _upgrade_sqlite(database_path(url), tables)
-    else:
-        asyncio.run(_upgrade_postgres(url, tables))
+    _change(url, Tables(table_prefix), _create_or_migrate)
+
+
+async def add_search_index(url: str, table_prefix: str = DEFAULT_PREFIX) -> None:
+    """
+    Make the index for searches of users, on tables of this revision, if it is missing and the database allows it now.
+
+    Raises:
+        ValueError: The address or the prefix is not usable.
+        StorageUnavailable: As `upgrade`.
+    """
+    await asyncio.to_thread(_change, url, Tables(table_prefix), install_search_index)
 
 
 async def current_revision(url: str, table_prefix: str = DEFAULT_PREFIX) -> str | None:
@@ -138,10 +149,17 @@ def migrate_from_the_first(path: str, tables: Tables) -> None:
 
     For the script of `czo_auth.storage.fresh_schema`, which is written from the result.
     """
-    _upgrade_sqlite(path, tables, is_scripted=False)
+    _change_sqlite(path, tables, _migrate)
 
 
-def _upgrade_sqlite(path: str, tables: Tables, *, is_scripted: bool = True) -> None:
+def _change(url: str, tables: Tables, work: Work) -> None:
+    if url.startswith("sqlite:"):
+        _change_sqlite(database_path(url), tables, work)
+    else:
+        asyncio.run(_change_postgres(url, tables, work))
+
+
+def _change_sqlite(path: str, tables: Tables, work: Work) -> None:
     try:
         create_private(path)
     except OSError as error:
@@ -150,14 +168,21 @@ def _upgrade_sqlite(path: str, tables: Tables, *, is_scripted: bool = True) -> N
     try:
         with engine.connect() as connection, connection.begin():
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-            if not (is_scripted and create_fresh(connection, tables) and _is_at_head(connection, tables)):
-                _migrate(connection, tables)
-            _check_references(connection)
+            work(connection, tables)
+            if work is not install_search_index:
+                _check_references(connection)
     except Exception as error:
         known = sqlite_error(error)
         if known is error:
             raise
         raise known from None
+
+
+def _create_or_migrate(connection: Connection, tables: Tables) -> None:
+    if create_fresh(connection, tables) and _is_at_head(connection, tables):
+        install_search_index(connection, tables)
+    else:
+        _migrate(connection, tables)
 
 
 def _is_at_head(connection: Connection, tables: Tables) -> bool:
@@ -178,13 +203,13 @@ def _check_references(connection: Connection) -> None:
         raise RuntimeError(f"the migration left a row of {broken[0]} that refers to nothing")
 
 
-async def _upgrade_postgres(url: str, tables: Tables) -> None:
+async def _change_postgres(url: str, tables: Tables, work: Work) -> None:
     from czo_auth.storage.postgresql_server import PostgresServer, postgres_error
 
     engine = PostgresServer(url, timeout=TIMEOUT_SECONDS).engine(pool_size=1)
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(_migrate_alone, tables)
+            await connection.run_sync(_change_alone, tables, work)
     except Exception as error:
         known = postgres_error(error)
         if known is error:
@@ -194,10 +219,11 @@ async def _upgrade_postgres(url: str, tables: Tables) -> None:
         await engine.dispose()
 
 
-def _migrate_alone(connection: Connection, tables: Tables) -> None:
+def _change_alone(connection: Connection, tables: Tables, work: Work) -> None:
     acquire_lock(connection, tables.version_table)
-    _lock_tables(connection, tables)
-    _migrate(connection, tables)
+    if work is not install_search_index:
+        _lock_tables(connection, tables)
+    work(connection, tables)
 
 
 def _lock_tables(connection: Connection, tables: Tables) -> None:
@@ -242,6 +268,7 @@ def _migrate(connection: Connection, tables: Tables) -> None:
         except CommandError as error:
             raise NewerSchema(str(error)) from None
     install_change_triggers(connection, tables)
+    install_search_index(connection, tables)
     _say_which_programs_may_run(connection, tables)
 
 

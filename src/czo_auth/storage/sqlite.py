@@ -32,6 +32,7 @@ from czo_auth.storage.sqlite_watch import HEADER_BYTES, header_of
 from czo_auth.storage.sqlite_worker import SqliteWorker
 from czo_auth.storage.tables import Tables, tables_of
 from czo_auth.storage.transaction import bound
+from czo_auth.storage.user_search import drop_search_triggers, sqlite_has_trigrams
 
 if TYPE_CHECKING:
     from czo_auth.storage.facts import DatabaseFacts
@@ -246,11 +247,22 @@ class SqliteStorage:
             create_private(self.path)
         except OSError as error:
             raise unavailable(StorageUnavailable(), first_line(error)) from None
+        self._drop_unusable_index()
         try:
             await self.transactions.writing.open()
         except StorageUnavailable:
             log.warning("the database cannot be written at present; reads go on")
         await self.transactions.reading.open()
+
+    def _drop_unusable_index(self) -> None:
+        if sqlite_has_trigrams():
+            return
+        try:
+            drop_search_triggers(self.path, self.tables)
+        except sqlite3.Error:
+            log.warning(
+                "the triggers of the search index cannot be dropped; no user can be added until they are"
+            )
 
     async def close(self) -> None:
         await self.transactions.reading.close()

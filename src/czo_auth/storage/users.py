@@ -36,6 +36,7 @@ from czo_auth.core.users.user import User
 from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store, columns, made, values
 from czo_auth.storage.tables import Tables
+from czo_auth.storage.user_search import has_search_index, sqlite_candidates
 
 _DERIVED = ("has_factor", "has_totp", "has_passkey", "renew_by")
 """Fields of a user that are read from the rows of their factors."""
@@ -175,13 +176,19 @@ class SqlUsers(Store, Users):
         self._change(user_id, now, credential_version=self._tables.users.c.credential_version + 1)
 
     def search(self, matching: UserFilter, *, page: PageQuery) -> Sequence[User]:
-        statement = self._select().where(self._matches(matching))
+        statement = self._select().where(self._matches(matching), self._may_contain(matching.text))
         return [made(User, row) for row in self._page_by_id(statement, self._tables.users, page)]
 
     def count(self, matching: UserFilter = EVERYBODY) -> int:
         users, factors = self._tables.users, self._tables.factors
         joined = users.outerjoin(factors, factors.c.user_id == users.c.id)
-        return self._how_many(users if matching.two_factor is None else joined, self._matches(matching))
+        conditions = (
+            () if matching == EVERYBODY else (self._matches(matching), self._may_contain(matching.text))
+        )
+        return self._how_many(users if matching.two_factor is None else joined, *conditions)
+
+    def has_search_index(self) -> bool:
+        return has_search_index(self._connection, self._tables)
 
     def count_factors(self, actor_type: str, *, passkeys_only: bool = False) -> tuple[int, int]:
         users, factors = self._tables.users, self._tables.factors
@@ -341,6 +348,16 @@ class SqlUsers(Store, Users):
             is_on = _has_two_factors(self._tables)
             wanted.append(is_on if matching.two_factor else not_(is_on))
         return and_(*wanted)
+
+    def _may_contain(self, searched: str | None) -> ColumnElement[bool]:
+        """Narrow a search to the candidates of the index; to everybody where that is cheaper."""
+        if searched is None:
+            return true()
+        if self._connection.dialect.name == "postgresql":
+            # It selects the index itself, but only if its plan is made for this text.
+            self._connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
+            return true()
+        return sqlite_candidates(self._connection, self._tables, searched)
 
     def _change(self, user_id: str, now: datetime, **changes: object) -> None:
         users = self._tables.users

@@ -165,6 +165,9 @@ class Users(Protocol):
     def count(self, matching: UserFilter = EVERYBODY) -> int:
         """Count the users that match."""
 
+    def has_search_index(self) -> bool:
+        """Return whether a search by a text has an index; without one it reads every user."""
+
     def count_factors(self, actor_type: str, *, passkeys_only: bool = False) -> tuple[int, int]:
         """
         Count the users who hold *actor_type* and are not banned, and those of them who have a second factor.

@@ -16,7 +16,9 @@ tables: Final[Tables] = context.config.attributes["tables"]
 
 
 def is_ours(thing: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:
-    """Hide other tables from autogenerate."""
+    """Hide other tables from autogenerate, and the index that not every database can have."""
+    if name == tables.search_index:
+        return False
     table = name if kind == "table" else thing.table.name
     return table is not None and table.startswith(tables.prefix) and table not in tables.without_model
 

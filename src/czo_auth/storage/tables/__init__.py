@@ -93,6 +93,28 @@ class Tables:
         return f"{self.prefix}change_count"
 
     @property
+    def search_index(self) -> str:
+        """Return the name of PostgreSQL's index of trigrams on the users."""
+        return f"{self.prefix}users_search_ix"
+
+    @property
+    def user_search_table(self) -> str:
+        """Return the full-text table in which SQLite looks for parts of addresses and names."""
+        return f"{self.prefix}user_search"
+
+    @property
+    def user_numbers_table(self) -> str:
+        """Return the table of the numbers that users have in SQLite's full-text table."""
+        return f"{self.prefix}user_numbers"
+
+    @property
+    def sqlite_tables(self) -> frozenset[str]:
+        """Return the tables that only SQLite has, and that are not part of the metadata; FTS5 makes three of them."""
+        index = self.user_search_table
+        made_by_fts5 = {f"{index}_{part}" for part in ("data", "idx", "config")}
+        return frozenset({self.change_count_table, self.user_numbers_table, index} | made_by_fts5)
+
+    @property
     def without_model(self) -> frozenset[str]:
         """Return the tables under our prefix that are not part of the metadata."""
-        return frozenset({self.version_table, self.change_count_table})
+        return frozenset({self.version_table}) | self.sqlite_tables
