@@ -22,7 +22,8 @@ from tests.integrations.acting import PASSWORD
 SESSIONS_EACH = 10
 RECORDS_EACH = 10
 RARE = "auth.user.banned"
-"""An action of every 1,000th record."""
+RARE_RECORDS = 200
+"""Records of the rare action, however many there are in all: more than a page of them."""
 _KINDS = {"user": 1, "session": 2, "record": 3, "expired": 4, "key": 5}
 _FILLED = "'czo_auth_users', 'czo_auth_sessions', 'czo_auth_audit'"
 _SQLITE_INDEXES = (
@@ -168,7 +169,7 @@ def _records(dialect: _Dialect, first: int, last: int, users: int, at: int) -> s
     user = dialect.id("user", f"n % {users}")
     values = (
         f"n, {dialect.id('record', 'n')}, {at} - ({last} - n), "
-        f"CASE WHEN n % 1000 = 0 THEN '{RARE}' ELSE 'auth.sign_in' END, "
+        f"CASE WHEN n % {users * RECORDS_EACH // RARE_RECORDS} = 0 THEN '{RARE}' ELSE 'auth.sign_in' END, "
         f"CASE WHEN n % 100 = 0 THEN 'failure' ELSE 'success' END, {user}, {dialect.json}, 'user', {user}, 2, "
         f"{dialect.hex('n - 1', 64)}, {dialect.hex('n', 64)}"
     )

@@ -109,6 +109,7 @@ class _Work:
         recent = (data.now() - timedelta(seconds=2)).isoformat().replace("+00:00", "Z")
         lists = {
             "search users by a text": "/admin/users?search=person17%40",
+            "search users by a text that all have": "/admin/users?search=example.com",
             "first page of all users": "/admin/users",
             "first page of the audit log": "/admin/audit",
             "audit log of one user": f"/admin/audit?userId={fill.user_id(self._base.url, 17)}",
