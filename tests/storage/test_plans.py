@@ -36,6 +36,7 @@ SMALL = frozenset(
 
 _COUNTS = "the overview of the administrators and the doctor count everybody"
 _TEXT = "a text is looked for anywhere in names and addresses, and the total counts all that match"
+_USERS = "filters, texts under three characters and frequent ones read everybody; test_user_search.py has the others"
 _OPERATOR = "a command of the operator, which goes through everything"
 _HOLDERS = "goes through the holders of an actor type, who may be everybody"
 READ_WHOLE: dict[str, str] = {
@@ -51,13 +52,13 @@ READ_WHOLE: dict[str, str] = {
     "challenges.count_locks": _COUNTS,
     "two_factor.count_renewals": _COUNTS,
     "two_factor.count_sealed": _OPERATOR,
-    "users.count": _TEXT,
+    "users.count": _USERS,
     "users.count_by_state": _COUNTS,
     "users.count_factors": _COUNTS,
     "users.count_foreign_hashes": _COUNTS,
     "users.list_folded": _OPERATOR,
     "users.sample_foreign_hashes": _OPERATOR,
-    "users.search": _TEXT,
+    "users.search": _USERS,
     "webhooks.list_all": _OPERATOR,
     "webhooks.replay_since": "follows the outbox from its beginning to the moment that is asked for",
 }
