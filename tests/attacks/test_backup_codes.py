@@ -14,7 +14,7 @@ from tests.contract.people import Account, Session
 
 pytestmark = pytest.mark.deep
 
-Loner = tuple[Account, Session]
+AccountAndSession = tuple[Account, Session]
 
 
 async def redeem(live: Live, account: Account, code: Any) -> Answer:
@@ -46,7 +46,7 @@ async def test_code_used_in_a_session_at_sign_in(live: Live, victim: Account) ->
     refused(await redeem(live, victim, code), 401, "INVALID_BACKUP_CODE")
 
 
-async def test_code_used_for_a_change(live: Live, enrolled_user: Loner) -> None:
+async def test_code_used_for_a_change(live: Live, enrolled_user: AccountAndSession) -> None:
     account, session = enrolled_user
     code = account.codes[0]
     body = {"password": account.password, "code": code, "replace": True}
@@ -54,7 +54,7 @@ async def test_code_used_for_a_change(live: Live, enrolled_user: Loner) -> None:
     refused(await redeem(live, account, code), 401, "INVALID_BACKUP_CODE")
 
 
-async def test_code_of_somebody_else(live: Live, victim: Account, enrolled_user: Loner) -> None:
+async def test_code_of_somebody_else(live: Live, victim: Account, enrolled_user: AccountAndSession) -> None:
     refused(await redeem(live, victim, enrolled_user[0].codes[0]), 401, "INVALID_BACKUP_CODE")
     Session.of(await redeem(live, enrolled_user[0], enrolled_user[0].codes[0]))
 
@@ -96,7 +96,7 @@ async def test_telling_selectors_apart_by_the_answer(live: Live, victim: Account
     assert len({answer.text for answer in answers}) == 1
 
 
-async def test_codes_of_the_set_before(live: Live, enrolled_user: Loner) -> None:
+async def test_codes_of_the_set_before(live: Live, enrolled_user: AccountAndSession) -> None:
     account, session = enrolled_user
     answer = await live.api.post(
         "/two-factor/generate-backup-codes", {"password": account.password}, bearer=session.token
@@ -107,7 +107,9 @@ async def test_codes_of_the_set_before(live: Live, enrolled_user: Loner) -> None
     Session.of(await redeem(live, account, fresh[0]))
 
 
-async def test_codes_of_a_factor_that_was_turned_off_and_on(live: Live, enrolled_user: Loner) -> None:
+async def test_codes_of_a_factor_that_was_turned_off_and_on(
+    live: Live, enrolled_user: AccountAndSession
+) -> None:
     account, session = enrolled_user
     old = account.codes
     body = {"password": account.password}
@@ -123,7 +125,7 @@ async def test_backup_code_where_a_totp_code_belongs(live: Live, victim: Account
     refused(await live.people.verify(victim.codes[-1], challenge=challenge), 401, "INVALID_CODE")
 
 
-async def test_guessing_with_many_challenges(live: Live, enrolled_user: Loner) -> None:
+async def test_guessing_with_many_challenges(live: Live, enrolled_user: AccountAndSession) -> None:
     account, _ = enrolled_user
     for _ in range(10):
         refused(await redeem(live, account, "0000-00000-00000-0000"), 401, "INVALID_BACKUP_CODE")

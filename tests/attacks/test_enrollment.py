@@ -16,7 +16,7 @@ from tests.contract.people import Account, Phone, Session
 
 pytestmark = pytest.mark.deep
 
-Loner = tuple[Account, Session]
+AccountAndSession = tuple[Account, Session]
 CHANGES = {
     "disable": ("/two-factor/disable", {}),
     "regenerate": ("/two-factor/generate-backup-codes", {}),
@@ -26,12 +26,12 @@ CHANGES = {
 
 
 @pytest.fixture
-async def newcomer(live: Live) -> Loner:
+async def newcomer(live: Live) -> AccountAndSession:
     return await live.people.newcomer()
 
 
 # --- what is pending is no factor ------------------------------------------------------------------------------------
-async def test_pending_codes_as_factor(live: Live, newcomer: Loner) -> None:
+async def test_pending_codes_as_factor(live: Live, newcomer: AccountAndSession) -> None:
     account, session = newcomer
     await live.people.enable(account, session)
     answer = await live.people.redeem(account.codes[0], bearer=session.token)
@@ -42,7 +42,7 @@ async def test_pending_codes_as_factor(live: Live, newcomer: Loner) -> None:
     )
 
 
-async def test_backup_code_as_confirmation(live: Live, newcomer: Loner) -> None:
+async def test_backup_code_as_confirmation(live: Live, newcomer: AccountAndSession) -> None:
     account, session = newcomer
     await live.people.enable(account, session)
     answer = await live.people.verify(account.codes[0], bearer=session.token)
@@ -50,7 +50,7 @@ async def test_backup_code_as_confirmation(live: Live, newcomer: Loner) -> None:
     assert (await live.people.two_factor(session))["enabled"] is False
 
 
-async def test_secret_of_an_enrollment_that_was_begun_again(live: Live, newcomer: Loner) -> None:
+async def test_secret_of_an_enrollment_that_was_begun_again(live: Live, newcomer: AccountAndSession) -> None:
     account, session = newcomer
     await live.people.enable(account, session)
     first = account.has
@@ -58,7 +58,7 @@ async def test_secret_of_an_enrollment_that_was_begun_again(live: Live, newcomer
     refused(await live.people.verify(first.code(), bearer=session.token), 401, "INVALID_CODE")
 
 
-async def test_pending_replacement_at_sign_in(live: Live, enrolled_user: Loner) -> None:
+async def test_pending_replacement_at_sign_in(live: Live, enrolled_user: AccountAndSession) -> None:
     account, session = enrolled_user
     old_phone, old_codes = account.has, account.codes
     await live.people.enable(account, session, replace=True)
@@ -70,7 +70,7 @@ async def test_pending_replacement_at_sign_in(live: Live, enrolled_user: Loner) 
     Session.of(await live.people.redeem(old_codes[0], challenge=challenge))
 
 
-async def test_pending_enrollment_left_behind_by_a_thief(live: Live, newcomer: Loner) -> None:
+async def test_pending_enrollment_left_behind_by_a_thief(live: Live, newcomer: AccountAndSession) -> None:
     """Who held the session before a password change cannot confirm afterwards."""
     account, session = newcomer
     await live.people.enable(account, session)
@@ -83,7 +83,7 @@ async def test_pending_enrollment_left_behind_by_a_thief(live: Live, newcomer: L
     refused(await live.people.verify(account.has.code(), bearer=token), 400, "TOTP_NOT_ENABLED")
 
 
-async def test_expired_enrollment(live: Live, newcomer: Loner) -> None:
+async def test_expired_enrollment(live: Live, newcomer: AccountAndSession) -> None:
     account, session = newcomer
     await live.people.enable(account, session)
     url = live.served.database_url
@@ -92,41 +92,47 @@ async def test_expired_enrollment(live: Live, newcomer: Loner) -> None:
 
 
 # --- someone else's -------------------------------------------------------------------------------------------------
-async def test_confirming_without_a_session(live: Live, newcomer: Loner) -> None:
+async def test_confirming_without_a_session(live: Live, newcomer: AccountAndSession) -> None:
     account, session = newcomer
     await live.people.enable(account, session)
     refused(await live.people.verify(account.has.code()), 401, "INVALID_TWO_FACTOR_COOKIE")
 
 
-async def test_confirming_with_somebody_elses_code(live: Live, newcomer: Loner, victim: Account) -> None:
+async def test_confirming_with_somebody_elses_code(
+    live: Live, newcomer: AccountAndSession, victim: Account
+) -> None:
     account, session = newcomer
     await live.people.enable(account, session)
     refused(await live.people.verify(victim.has.code(), bearer=session.token), 401, "INVALID_CODE")
 
 
 @pytest.mark.parametrize("field", ["userId", "user_id", "ownerId", "secret", "twoFactorEnabled", "aal"])
-async def test_enrolling_for_somebody_else(live: Live, newcomer: Loner, victim: Account, field: str) -> None:
+async def test_enrolling_for_somebody_else(
+    live: Live, newcomer: AccountAndSession, victim: Account, field: str
+) -> None:
     body = {"password": newcomer[0].password, field: victim.id}
     answer = await live.api.post("/two-factor/enable", body, bearer=newcomer[1].token)
     refused(answer, 400, "VALIDATION_ERROR")
 
 
 @pytest.mark.parametrize("path", ["/two-factor/enable", "/two-factor/disable", "/two-factor/get-totp-uri"])
-async def test_api_key_touching_the_factor(live: Live, newcomer: Loner, path: str) -> None:
+async def test_api_key_touching_the_factor(live: Live, newcomer: AccountAndSession, path: str) -> None:
     key = (await create_key(live.api, newcomer[1]))["key"]
     body = {"password": newcomer[0].password}
     refused(await live.api.post(path, body, bearer=key), 403, "SESSION_REQUIRED")
 
 
 # --- with a stolen session -------------------------------------------------------------------------------------------
-async def test_enrolling_with_a_wrong_password(live: Live, newcomer: Loner) -> None:
+async def test_enrolling_with_a_wrong_password(live: Live, newcomer: AccountAndSession) -> None:
     body = {"password": "not the password"}
     answer = await live.api.post("/two-factor/enable", body, bearer=newcomer[1].token)
     refused(answer, 400, "INVALID_PASSWORD")
     assert (await live.people.two_factor(newcomer[1]))["pending"] is False
 
 
-async def test_enrolling_without_a_password_in_an_old_session(live: Live, newcomer: Loner) -> None:
+async def test_enrolling_without_a_password_in_an_old_session(
+    live: Live, newcomer: AccountAndSession
+) -> None:
     _, session = newcomer
     await put_back(live, session, "auth_time")
     answer = await live.api.post("/two-factor/enable", {}, bearer=session.token)
@@ -186,7 +192,7 @@ async def test_enabling_again_over_an_active_factor(live: Live, victim: Account)
     refused(answer, 400, "TOTP_ALREADY_ENABLED")
 
 
-async def test_session_stolen_before_the_second_factor(live: Live, newcomer: Loner) -> None:
+async def test_session_stolen_before_the_second_factor(live: Live, newcomer: AccountAndSession) -> None:
     """It never becomes one with two factors, nor does its refresh token or access token."""
     account, stolen = newcomer
     elsewhere = await live.people.sign_in(account)
@@ -204,7 +210,7 @@ async def test_session_stolen_before_step_up(live: Live, victim: Account) -> Non
     assert not await live.people.is_alive(stolen)
 
 
-async def test_guessing_the_confirmation(live: Live, newcomer: Loner) -> None:
+async def test_guessing_the_confirmation(live: Live, newcomer: AccountAndSession) -> None:
     account, session = newcomer
     await live.people.enable(account, session)
     for _ in range(10):
@@ -214,7 +220,7 @@ async def test_guessing_the_confirmation(live: Live, newcomer: Loner) -> None:
     refused(answer, 429, "ACCOUNT_TEMPORARILY_LOCKED")
 
 
-async def test_begun_again_for_more_guesses(live: Live, newcomer: Loner) -> None:
+async def test_begun_again_for_more_guesses(live: Live, newcomer: AccountAndSession) -> None:
     account, session = newcomer
     for _ in range(2):
         await live.people.enable(account, session)
@@ -251,14 +257,18 @@ async def test_reading_an_active_secret(live: Live, victim: Account, graph: Grap
         assert answer.status_code == 400, answer.text
 
 
-async def test_reading_a_pending_secret_with_a_wrong_password(live: Live, newcomer: Loner) -> None:
+async def test_reading_a_pending_secret_with_a_wrong_password(
+    live: Live, newcomer: AccountAndSession
+) -> None:
     await live.people.enable(*newcomer)
     body = {"password": "not the password"}
     answer = await live.api.post("/two-factor/get-totp-uri", body, bearer=newcomer[1].token)
     refused(answer, 400, "INVALID_PASSWORD")
 
 
-async def test_looking_for_secrets_in_what_the_server_writes(live: Live, enrolled_user: Loner) -> None:
+async def test_looking_for_secrets_in_what_the_server_writes(
+    live: Live, enrolled_user: AccountAndSession
+) -> None:
     account, session = enrolled_user
     key = (await create_key(live.api, session))["key"]
     await live.api.http.get(f"/api/auth/whoami?key={key}&code={account.codes[0]}")
@@ -275,7 +285,9 @@ async def test_looking_for_secrets_in_what_the_server_writes(live: Live, enrolle
     assert [secret for secret in secrets if secret in written] == []
 
 
-async def test_row_of_another_users_factor(live: Live, enrolled_user: Loner, victim: Account) -> None:
+async def test_row_of_another_users_factor(
+    live: Live, enrolled_user: AccountAndSession, victim: Account
+) -> None:
     """Who can write to the database, but has no key, cannot give their own secret to somebody else (S12, S13)."""
     url = live.served.database_url
     mine = await sql(url, "SELECT sealed_secret FROM {}factors WHERE user_id = $1", enrolled_user[0].id)

@@ -39,7 +39,7 @@ async def promoted(live: Live) -> Promoted:
     return account, session
 
 
-async def knock(live: Live, route: Route, **how: Any) -> Answer:
+async def call_route(live: Live, route: Route, **how: Any) -> Answer:
     """Call a route with a body that never passes for a good one."""
     if route.method == "GET":
         return await live.api.get(route.address(), **how)
@@ -54,7 +54,7 @@ async def test_every_route_with_a_session_that_may_only_enroll(
     for route in await every_route(live.api):
         if route.name in ENROLLING | PUBLIC:
             continue
-        answer = await knock(live, route, **CARRIERS[carrier](promoted[1]))
+        answer = await call_route(live, route, **CARRIERS[carrier](promoted[1]))
         if answer.status_code == 403 and answer.json()["code"] == MUST_ENROLL:
             continue
         let_in.append((route.name, answer.status_code, answer.text))
@@ -68,7 +68,7 @@ async def test_every_route_with_an_api_key_of_before(live: Live) -> None:
     key = (await create_key(live.api, session))["key"]
     await live.promote(account)
     for route in await every_route(live.api):
-        answer = await knock(live, route, bearer=key)
+        answer = await call_route(live, route, bearer=key)
         assert (answer.status_code, answer.json()["code"]) == (403, MUST_ENROLL), route.name
 
 
@@ -101,8 +101,8 @@ async def test_administrators_routes_with_every_lesser_caller(live: Live, victim
     routes = [route for route in await every_route(live.api) if route.path.startswith("/admin/")]
     assert len(routes) >= 8
     for route in routes:
-        refused(await knock(live, route, bearer=session.token), 403, "FORBIDDEN")
-        refused(await knock(live, route, bearer=key), 403, "SESSION_REQUIRED")
+        refused(await call_route(live, route, bearer=session.token), 403, "FORBIDDEN")
+        refused(await call_route(live, route, bearer=key), 403, "SESSION_REQUIRED")
 
 
 async def test_administrator_in_a_lesser_actor_type(live: Live) -> None:

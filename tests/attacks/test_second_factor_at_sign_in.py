@@ -15,7 +15,7 @@ from tests.contract.people import Account, Session
 
 pytestmark = pytest.mark.deep
 
-Loner = tuple[Account, Session]
+AccountAndSession = tuple[Account, Session]
 DEAD = "INVALID_TWO_FACTOR_COOKIE"
 
 
@@ -97,13 +97,15 @@ async def test_other_credential_in_place_of_the_challenge(live: Live, victim: Ac
     refused(await live.people.verify(victim.has.code(), challenge=given), 401, DEAD)
 
 
-async def test_own_code_for_a_stolen_challenge(live: Live, victim: Account, enrolled_user: Loner) -> None:
+async def test_own_code_for_a_stolen_challenge(
+    live: Live, victim: Account, enrolled_user: AccountAndSession
+) -> None:
     challenge = await live.people.challenge(victim)
     refused(await live.people.verify(enrolled_user[0].has.code(), challenge=challenge), 401, "INVALID_CODE")
 
 
 async def test_own_session_beside_a_stolen_challenge(
-    live: Live, victim: Account, enrolled_user: Loner
+    live: Live, victim: Account, enrolled_user: AccountAndSession
 ) -> None:
     challenge = await live.people.challenge(victim)
     answer = await live.people.verify(
@@ -244,7 +246,7 @@ async def lock(live: Live, account: Account) -> None:
             refused(await live.people.verify(account.has.wrong(), challenge=challenge), 401, "INVALID_CODE")
 
 
-async def test_new_challenges_for_more_guesses(live: Live, enrolled_user: Loner) -> None:
+async def test_new_challenges_for_more_guesses(live: Live, enrolled_user: AccountAndSession) -> None:
     """The account has a budget beside the challenge's; a right code is refused then too, and not spent."""
     account, session = enrolled_user
     await lock(live, account)
@@ -262,7 +264,9 @@ async def test_new_challenges_for_more_guesses(live: Live, enrolled_user: Loner)
     assert (await live.people.two_factor(session))["backupCodesRemaining"] == 10
 
 
-async def test_guesses_moved_to_the_changes_that_take_a_code(live: Live, enrolled_user: Loner) -> None:
+async def test_guesses_moved_to_the_changes_that_take_a_code(
+    live: Live, enrolled_user: AccountAndSession
+) -> None:
     """Step-up, disable and regenerate draw on the same budget."""
     account, session = enrolled_user
     for path in ("/two-factor/disable", "/two-factor/generate-backup-codes", "/two-factor/enable"):
@@ -365,7 +369,9 @@ CHANGES = [change_password, revoke_others, ban, ban_and_unban, reset_two_factor,
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
-async def test_challenge_from_before(live: Live, enrolled_user: Loner, root: Session, change: Any) -> None:
+async def test_challenge_from_before(
+    live: Live, enrolled_user: AccountAndSession, root: Session, change: Any
+) -> None:
     account, session = enrolled_user
     old_phone, old_codes = account.has, list(account.codes)
     challenge = await live.people.challenge(account)
@@ -376,7 +382,7 @@ async def test_challenge_from_before(live: Live, enrolled_user: Loner, root: Ses
 
 
 async def test_challenge_of_an_actor_type_that_was_removed(
-    live: Live, root: Session, enrolled_user: Loner
+    live: Live, root: Session, enrolled_user: AccountAndSession
 ) -> None:
     account, _ = enrolled_user
     path = f"/admin/users/{account.id}/actor-types"
@@ -386,7 +392,9 @@ async def test_challenge_of_an_actor_type_that_was_removed(
     refused(await live.people.verify(account.has.code(), challenge=challenge), 401, DEAD)
 
 
-async def test_challenge_of_a_lesser_actor_type(live: Live, root: Session, enrolled_user: Loner) -> None:
+async def test_challenge_of_a_lesser_actor_type(
+    live: Live, root: Session, enrolled_user: AccountAndSession
+) -> None:
     """A customer's challenge never becomes a merchant's session."""
     account, _ = enrolled_user
     path = f"/admin/users/{account.id}/actor-types"
@@ -414,7 +422,7 @@ async def enters_with(live: Live, account: Account, device: str) -> bool:
     return not accepted(answer)["requires2FA"]
 
 
-async def test_device_of_somebody_else(live: Live, victim: Account, enrolled_user: Loner) -> None:
+async def test_device_of_somebody_else(live: Live, victim: Account, enrolled_user: AccountAndSession) -> None:
     device = await trusted(live, enrolled_user[0])
     assert not await enters_with(live, victim, device)
     assert await enters_with(live, enrolled_user[0], device), "it would have worked for its owner"
@@ -425,7 +433,9 @@ async def test_made_up_device(live: Live, victim: Account) -> None:
 
 
 @pytest.mark.parametrize("change", [change_password, replace_the_phone], ids=lambda change: change.__name__)
-async def test_device_trusted_before(live: Live, enrolled_user: Loner, root: Session, change: Any) -> None:
+async def test_device_trusted_before(
+    live: Live, enrolled_user: AccountAndSession, root: Session, change: Any
+) -> None:
     account, session = enrolled_user
     device = await trusted(live, account)
     await change(live, root, account, session)
@@ -434,14 +444,16 @@ async def test_device_trusted_before(live: Live, enrolled_user: Loner, root: Ses
     assert not await enters_with(live, account, device)
 
 
-async def test_device_that_was_revoked(live: Live, enrolled_user: Loner) -> None:
+async def test_device_that_was_revoked(live: Live, enrolled_user: AccountAndSession) -> None:
     account, session = enrolled_user
     device = await trusted(live, account)
     accepted(await live.api.delete("/two-factor/trusted-devices", bearer=session.token), 204)
     assert not await enters_with(live, account, device)
 
 
-async def test_device_cookie_used_again_after_its_renewal(live: Live, enrolled_user: Loner) -> None:
+async def test_device_cookie_used_again_after_its_renewal(
+    live: Live, enrolled_user: AccountAndSession
+) -> None:
     account, _ = enrolled_user
     device = await trusted(live, account)
     assert await enters_with(live, account, device)
@@ -457,7 +469,7 @@ async def test_trusting_a_device_as_administrator(live: Live) -> None:
 
 
 async def test_switching_actor_types_on_a_trusted_device(
-    live: Live, root: Session, enrolled_user: Loner
+    live: Live, root: Session, enrolled_user: AccountAndSession
 ) -> None:
     """What the device skipped is asked for when more is wanted."""
     account, _ = enrolled_user

@@ -43,5 +43,5 @@ def test_a_broken_translation_file_is_one_sentence(tmp_path: Path) -> None:
     shell = Shell(tmp_path, env={"CZO_AUTH_TRANSLATIONS_DIR": str(tmp_path)})
     refused = shell.run("mail", "preview", "new_browser", code=2)
     assert refused.stderr.strip() == (
-        "czo-auth: CZO_AUTH_TRANSLATIONS_DIR: de.toml is broken: mail.at is no text in quotes (at line 2)."
+        "czo-auth: CZO_AUTH_TRANSLATIONS_DIR: de.toml is broken: mail.at is not a text in quotes (at line 2)."
     )

@@ -52,9 +52,9 @@ def test_a_file_of_a_language_that_is_not_shipped_adds_it(
             "sign_in.as has a brace that belongs to no value (at line 2)",
         ),
         ('[sign_in]\nas = "{actor!r}"\n', "sign_in.as has a brace that belongs to no value (at line 2)"),
-        ("[sign_in]\ntitle = 3\n", "sign_in.title is no text in quotes (at line 2)"),
+        ("[sign_in]\ntitle = 3\n", "sign_in.title is not a text in quotes (at line 2)"),
         ('[sign_in]\ntitle = " "\n', "sign_in.title is empty (at line 2)"),
-        ('\ntitle = "x"\n', "title stands in no table (at line 2)"),
+        ('\ntitle = "x"\n', "title is outside of every table (at line 2)"),
         (
             '[time]\nmonths = "Januar Februar"\n',
             "time.months does not hold twelve names of months (at line 2)",

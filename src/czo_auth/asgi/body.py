@@ -60,7 +60,7 @@ class UnreadBody:
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 while left > 0 and not self._is_over:
-                    # By chunk: a slow line needs longer than this for all of a body that it goes on sending.
+                    # By chunk: a slow client that keeps sending may need longer than this for a whole body.
                     async with asyncio.timeout(_UNREAD_SECONDS):
                         message = await self.receive()
                     left -= len(message.get("body", b""))

@@ -36,7 +36,7 @@ def escape_control(text: str, *, limit: int = 256) -> str:
     for reading, and cannot be reversed.
 
     Args:
-        limit: The answer has at most so many characters; what was cut ends in an ellipsis.
+        limit: Maximum number of characters of the result; text that was cut ends in an ellipsis.
     """
     if len(text) <= limit and _UNSAFE.search(text) is None:
         return text

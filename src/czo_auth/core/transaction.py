@@ -131,7 +131,7 @@ class Transactions(Protocol):
         """Run a step that may write. *context* says who acts and when; a step that records something needs it."""
 
     async def read(self, step: Callable[[Transaction], T], context: Context | None = None) -> T:
-        """Run a step that only reads; goes on while writes are impossible, where the database allows it."""
+        """Run a step that only reads. It also works while writes are impossible, where the database allows it."""
 
 
 class CredentialRecord(NamedTuple):
@@ -209,7 +209,7 @@ class Lookup(Protocol):
         Return an object that stays the same only while nothing that a lookup reads has changed.
 
         What was read after a change token was given may be remembered for as long as the same change token (by
-        identity) is given: a read that began before a revocation carries the change token of before, and is never
+        identity) is given: a read that began before a revocation carries the earlier change token, and is never
         believed after it.
 
         Returns:

@@ -294,7 +294,7 @@ class Runtime(Flows):
         await self.open()
         if not self._works_beside:
             return
-        # A request may have caused the start; what goes on forever belongs neither to it nor to its trace.
+        # A request may have caused the start; work that runs forever belongs neither to it nor to its trace.
         self._delivery = EventDelivery(
             self.services,
             self.settings,

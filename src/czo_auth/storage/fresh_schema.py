@@ -19,7 +19,7 @@ SCRIPT: Final = "migrations/fresh_sqlite.sql"
 """Path in this package."""
 
 PREFIX: Final = "{prefix}"
-"""Stands for the table prefix in the script."""
+"""Placeholder for the table prefix in the script."""
 
 SEPARATOR: Final = "\n--\n"
 """Between two statements; a semicolon does not do, because triggers contain some."""

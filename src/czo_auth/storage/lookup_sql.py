@@ -82,7 +82,7 @@ def lookup_sql(prefix: str, *, placeholder: str) -> LookupSql:
         placeholder: How the driver marks a parameter: ``?``, or ``ANY($1)`` for a list of values.
 
     Raises:
-        ValueError: The prefix cannot stand in SQL.
+        ValueError: The prefix is not valid in SQL.
     """
     prefix = checked_prefix(prefix)
     return LookupSql(

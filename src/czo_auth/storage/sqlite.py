@@ -251,7 +251,7 @@ class SqliteStorage:
         try:
             await self.transactions.writing.open()
         except StorageUnavailable:
-            log.warning("the database cannot be written at present; reads go on")
+            log.warning("the database cannot be written now; reads continue")
         await self.transactions.reading.open()
 
     def _drop_unusable_index(self) -> None:

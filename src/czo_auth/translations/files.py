@@ -129,7 +129,7 @@ def _leaves(tree: Mapping[str, Any], start: str, text: str) -> Iterator[tuple[st
         elif isinstance(value, str) and start:
             yield key, value
         else:
-            reason = "is no text in quotes" if start else "stands in no table"
+            reason = "is not a text in quotes" if start else "is outside of every table"
             raise BrokenFile(f"{key} {reason} (at line {_line_of(text, key)})")
 
 

@@ -113,7 +113,7 @@ async def test_outage_is_logged_once_and_so_is_its_end(
     lines = [entry.getMessage() for entry in caplog.records if entry.name == "czo_auth.events"]
     assert lines == [
         "sink notebook is unavailable, its events wait: SinkUnavailable: down\\u000aINFO forged",
-        "delivery to sink notebook goes on after 5 failures",
+        "delivery to sink notebook resumed after 5 failures",
     ]
 
 

@@ -422,7 +422,7 @@ class _Line:
 
     def _recover(self) -> None:
         if self._setbacks:
-            _log.info("delivery to sink %s goes on after %d failures", self._sink.name, self._setbacks)
+            _log.info("delivery to sink %s resumed after %d failures", self._sink.name, self._setbacks)
         self._setbacks = 0
 
 

@@ -70,7 +70,7 @@ class AuditRemoval(Protocol):
         """Read the erasures that were begun and not finished, oldest first."""
 
     def prune_erasures(self, *, before: datetime) -> int:
-        """Delete a batch of the erasures that were finished before *before*; answer how many."""
+        """Delete a batch of the erasures that were finished before *before*; return how many."""
 
 
 class AuditLog(Protocol):

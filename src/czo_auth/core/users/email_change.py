@@ -57,7 +57,7 @@ class EmailChanges(Protocol):
         """Close one change; False when it was closed before."""
 
     def close_waiting(self, user_id: str, *, now: datetime) -> Sequence[EmailChange]:
-        """Close the changes of a user that wait; answer which. Their links to the old address go on working."""
+        """Close the pending changes of a user and return them. Their links to the old address keep working."""
 
     def close_all(self, user_id: str, *, since: datetime, now: datetime) -> None:
         """Close all changes of a user that were asked for at *since* or later."""

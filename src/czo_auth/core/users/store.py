@@ -100,7 +100,7 @@ class Users(Protocol):
 
     def restore_email(self, user_id: str, *, folded: str, email: str, mailbox: str, now: datetime) -> bool:
         """
-        Return a user of before revision 0007 the address back that was folded into *folded*.
+        Give a user from before revision 0007 back the address that was folded into *folded*.
 
         False when the user has another address by now, or someone else has *email*.
         """

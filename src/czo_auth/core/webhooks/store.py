@@ -23,7 +23,7 @@ class WebhookWork:
 
     Attributes:
         spread: Whether events wait to be spread over endpoints.
-        replay: Whether an endpoint waits for events of before.
+        replay: Whether an endpoint waits for earlier events.
         due: Whether a delivery is due at an endpoint that no process serves.
         dead: Whether an endpoint has been dead for too long.
     """
@@ -138,13 +138,13 @@ class WebhookDeliveries(Protocol):
         """
 
     def spread_replay(self, *, limit: int, now: datetime) -> int:
-        """Make deliveries of the next events of before that an endpoint asked for; answer how many there were."""
+        """Make deliveries of the next earlier events that an endpoint asked for; return how many there were."""
 
     def claim_due(
         self, *, owner: str, now: datetime, until: datetime, failing: bool, limit: int
     ) -> Sequence[str]:
         """
-        Lease endpoints at which a delivery is due, the one that waits longest first; answer their ids.
+        Lease endpoints at which a delivery is due, the one that waits longest first; return their ids.
 
         Args:
             failing: Whether those whose last attempt failed are wanted, or the others.
@@ -174,4 +174,4 @@ class WebhookDeliveries(Protocol):
         """Release the lease; the endpoint is due again when its next delivery is."""
 
     def switch_off_dead(self, *, dead_before: datetime, now: datetime) -> Sequence[Webhook]:
-        """Switch off endpoints that have been dead since before *dead_before*; answer which. Each is given once."""
+        """Switch off endpoints that have been dead since before *dead_before*; return which. Each is given once."""

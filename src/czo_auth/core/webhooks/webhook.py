@@ -33,7 +33,7 @@ class WebhookPolicy:
         concurrency: Attempts at once to one endpoint that answers well; one that fails gets one at a time.
         endpoints: Endpoints that one process serves at once. Those that fail get as many places of their own, so that
             they cannot occupy those of the others.
-        secret_overlap: How long a replaced secret goes on signing.
+        secret_overlap: How long a replaced secret keeps signing.
         switch_off_after: How long an endpoint may be dead before it is switched off.
         allowed_hosts: Hosts that administrators' endpoints may use although their addresses are not public.
         organization_allowed_hosts: The same for organizations' endpoints.

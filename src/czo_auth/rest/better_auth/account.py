@@ -78,7 +78,7 @@ async def sign_in_email(body: ClientSignInRequest, call: CurrentRequest) -> Ente
     """
     Sign in as the default actor type.
 
-    ``callbackURL`` must be trusted. The client's own page goes on from the response, so nothing redirects to it.
+    ``callbackURL`` must be trusted. The client's own page handles the response, so nothing redirects to it.
     """
     check_callback_url(call, body.callback_url)
     given = Credentials(
