@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
+import pkgutil
 from collections.abc import Awaitable
+from importlib import import_module
 from typing import Any, TypeVar
 
 import pytest
 from starlette.responses import JSONResponse, Response
 
+from czo_auth import rest
 from czo_auth.asgi.long_lists import ITEMS_AT_ONCE, in_turns, write_json
 from czo_auth.core.access import ACCOUNT
+from czo_auth.core.paging import Page
 from czo_auth.rest import records
 from czo_auth.rest.answers import attachment
 from czo_auth.rest.routing import Routes
-from czo_auth.rest.serialization import serialize
+from czo_auth.rest.serialization import listed, serialize
 
 T = TypeVar("T")
 TURNS = 20
@@ -79,6 +84,50 @@ async def test_other_requests_have_their_turns_while_a_long_list_is_written() ->
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
     assert len(json.loads(bytes(answer.body))["allSwitches"]) == MANY
     assert turns >= TURNS
+
+
+class Numbers(records.Record):
+    """A page of numbers."""
+
+    numbers: list[int]
+    total: int
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: Page[int]) -> Numbers:
+        return cls(numbers=list(page.items), total=page.total, next_cursor=page.next_cursor)
+
+
+@pytest.mark.parametrize("count", [0, 1, ITEMS_AT_ONCE, ITEMS_AT_ONCE + 1, MANY])
+async def test_page_that_is_made_in_parts_is_the_page(count: int) -> None:
+    page = Page(items=range(count), total=count + 7, next_cursor="next")
+    assert await listed(Numbers.of, page) == Numbers.of(page)
+
+
+async def test_other_requests_have_their_turns_while_the_records_of_a_page_are_made() -> None:
+    answer, turns = await turns_during(listed(Numbers.of, Page(items=range(MANY), total=MANY)))
+    assert answer.numbers == list(range(MANY))
+    assert turns >= TURNS
+
+
+def test_every_route_with_pages_makes_them_in_parts() -> None:
+    """A route that made 500 records at once would stop all other requests of the process meanwhile."""
+    at_once = []
+    for module in pkgutil.iter_modules(rest.__path__):
+        for name, route in inspect.getmembers(
+            import_module(f"czo_auth.rest.{module.name}"), inspect.isfunction
+        ):
+            answer = inspect.signature(route, eval_str=True).return_annotation
+            pages = (
+                inspect.isclass(answer)
+                and hasattr(answer, "model_fields")
+                and "next_cursor" in answer.model_fields
+            )
+            # The sessions of a user are few, and what a helper returns is checked with the helper.
+            in_parts = ("await listed(", "return await _", "records.SessionPage.of(")
+            if pages and not any(each in inspect.getsource(route) for each in in_parts):
+                at_once.append(f"{module.name}.{name}")
+    assert at_once == []
 
 
 async def test_other_requests_have_their_turns_while_an_export_is_written() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final, TypeGuard, TypeVar
 
 T = TypeVar("T")
 
-ITEMS_AT_ONCE: Final = 50
-"""How many items of a list are written before other requests run; about a millisecond of work."""
+ITEMS_AT_ONCE: Final = 25
+"""How many items of a list are made or written before other requests run; about half a millisecond of work."""
 
 
 async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
@@ -19,6 +19,14 @@ async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
         yield item
         if number % ITEMS_AT_ONCE == 0:
             await asyncio.sleep(0)
+
+
+async def in_parts(items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
+    """Yield *items* in parts of `ITEMS_AT_ONCE`, at least one, and let other requests run between two parts."""
+    yield items[:ITEMS_AT_ONCE]
+    for begin in range(ITEMS_AT_ONCE, len(items), ITEMS_AT_ONCE):
+        await asyncio.sleep(0)
+        yield items[begin : begin + ITEMS_AT_ONCE]
 
 
 async def write_json(value: object) -> bytes:

@@ -16,6 +16,7 @@ from czo_auth.rest.answers import Answer, attachment, no_content
 from czo_auth.rest.models import Email, Identifier, Name, Reason
 from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
+from czo_auth.rest.serialization import listed
 
 routes = Routes("Administration: accounts")
 
@@ -94,7 +95,7 @@ async def list_organizations(
     page = await call.runtime.administer_accounts.search_organizations(
         text=search or None, page=PageQuery(limit=limit, cursor=cursor)
     )
-    return records.AdministeredOrganizationList.of(page)
+    return await listed(records.AdministeredOrganizationList.of, page)
 
 
 @routes.add("POST", "/admin/organizations/{organization_id}/owner", access=ADMINISTRATION)

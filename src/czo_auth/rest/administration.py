@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import Query
@@ -14,7 +15,7 @@ from czo_auth.core.events.types import AuditFilter, Outcome
 from czo_auth.core.flows.administration.search_api_keys import search_api_keys
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_ACTOR_TYPES, MAX_AUDIT_NUMBER, MAX_ID, MAX_SEARCH
-from czo_auth.core.paging import PageQuery
+from czo_auth.core.paging import Page, PageQuery
 from czo_auth.core.users.status import UserStatus
 from czo_auth.core.users.store import UserFilter
 from czo_auth.rest import records
@@ -22,6 +23,7 @@ from czo_auth.rest.answers import Answer, no_content
 from czo_auth.rest.models import Body, Code, Identifier, Moment, Password, Reason
 from czo_auth.rest.queries import Cursor, Limit, OrganizationFilter, UnusedSince
 from czo_auth.rest.routing import CurrentRequest, Routes
+from czo_auth.rest.serialization import listed
 
 routes = Routes("Administration")
 Text = Annotated[str | None, Query(max_length=MAX_SEARCH)]
@@ -67,7 +69,7 @@ async def list_users(
     """List users page by page, ordered by id. Only those that match every given parameter."""
     matching = UserFilter(text=search or None, status=status, actor_type=actor_type, two_factor=two_factor)
     page = await call.runtime.administration.search(matching, page=PageQuery(limit=limit, cursor=cursor))
-    return records.AdministeredUserList.of(page, call.user_fields)
+    return await listed(partial(records.AdministeredUserList.of, fields=call.user_fields), page)
 
 
 @routes.add("GET", "/admin/users/{user_id}", access=ADMINISTRATION)
@@ -129,7 +131,7 @@ async def list_resets(
 ) -> records.AdministeredResetList:
     """List the pending resets, the next due first."""
     page = await call.runtime.recovery.list_waiting(PageQuery(limit=limit, cursor=cursor))
-    return records.AdministeredResetList.of(page)
+    return await listed(records.AdministeredResetList.of, page)
 
 
 @routes.add("GET", "/admin/users/{user_id}/api-keys", access=ADMINISTRATION)
@@ -149,7 +151,7 @@ async def list_api_keys(
         page=PageQuery(limit=limit, cursor=cursor),
         now=call.now,
     )
-    return records.ApiKeyList.of(page)
+    return await listed(records.ApiKeyList.of, page)
 
 
 @routes.add("GET", "/admin/api-keys", access=ADMINISTRATION)
@@ -173,7 +175,7 @@ async def find_api_keys(
         page=PageQuery(limit=limit, cursor=cursor),
         now=call.now,
     )
-    return records.OwnedApiKeyList.of(page)
+    return await listed(records.OwnedApiKeyList.of, page)
 
 
 @routes.add("DELETE", "/admin/api-keys/{key_id}", access=ADMINISTRATION, status=204)
@@ -198,4 +200,6 @@ async def audit(
     matching = AuditFilter(user_id=user_id, action=action, outcome=outcome, since=since, until=until)
     # One record more than the page has shows whether there is a next page.
     found, total = await call.runtime.administration.audit(matching, before=cursor, limit=limit + 1)
-    return records.AuditRecordList.of(found, total=total, limit=limit)
+    next_cursor = found[limit - 1].sequence if len(found) > limit else None
+    shown = Page(items=found[:limit], total=total)
+    return await listed(partial(records.AuditRecordList.of, next_cursor=next_cursor), shown)

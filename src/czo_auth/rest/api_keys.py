@@ -35,6 +35,7 @@ from czo_auth.rest.models import (
 )
 from czo_auth.rest.queries import Cursor, FirstDay, LastDay, Limit, OrganizationFilter, UnusedSince
 from czo_auth.rest.routing import CurrentRequest, Routes
+from czo_auth.rest.serialization import listed
 
 routes = Routes("API keys")
 Seconds = Annotated[int, Field(ge=-limits.MAX_SENT_NUMBER, le=limits.MAX_SENT_NUMBER)]
@@ -222,7 +223,7 @@ async def list_keys(
         page=PageQuery(limit=limit, cursor=cursor),
         context=call.context,
     )
-    return records.ApiKeyList.of(page)
+    return await listed(records.ApiKeyList.of, page)
 
 
 @routes.add("POST", "/api-keys/verify", access=SERVICE)

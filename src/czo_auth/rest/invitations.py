@@ -19,6 +19,7 @@ from czo_auth.rest.models import Body, Email, Token
 from czo_auth.rest.organizations import Role
 from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
+from czo_auth.rest.serialization import listed
 
 routes = Routes("Invitations")
 
@@ -67,7 +68,7 @@ async def list_invitations(
     page = await call.runtime.invitations.list(
         organization_id, PageQuery(limit=limit, cursor=cursor), context=call.context
     )
-    return records.InvitationList.of(page)
+    return await listed(records.InvitationList.of, page)
 
 
 @routes.add(

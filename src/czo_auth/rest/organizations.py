@@ -18,6 +18,7 @@ from czo_auth.rest.answers import no_content
 from czo_auth.rest.models import Body, Code, Image, Metadata, Moment, Name, Password, Reason
 from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
+from czo_auth.rest.serialization import listed
 
 routes = Routes("Organizations")
 Slug = Annotated[str, Field(min_length=1, max_length=MAX_SLUG)]
@@ -79,7 +80,7 @@ async def list_organizations(
 ) -> records.OrganizationList:
     """List the caller's organizations, oldest first; an API key of one organization sees only that one."""
     page = await call.runtime.manage_organizations.list(call.principal, PageQuery(limit=limit, cursor=cursor))
-    return records.OrganizationList.of(page)
+    return await listed(records.OrganizationList.of, page)
 
 
 @routes.add("GET", "/organizations/{organization_id}", access=SERVICE)
@@ -201,7 +202,7 @@ async def list_members(
     page = await call.runtime.manage_members.list_members(
         organization_id, PageQuery(limit=limit, cursor=cursor), context=call.context
     )
-    return records.MemberList.of(page)
+    return await listed(records.MemberList.of, page)
 
 
 @routes.add("PATCH", "/organizations/{organization_id}/members/{user_id}", access=ACCOUNT)

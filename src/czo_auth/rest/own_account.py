@@ -14,6 +14,7 @@ from czo_auth.rest.answers import Answer, attachment, signed_out
 from czo_auth.rest.models import Body, Code, Email, Password, Token, TolerantBody, Url
 from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
+from czo_auth.rest.serialization import listed
 
 routes = Routes("Own account")
 
@@ -93,7 +94,7 @@ async def activity(
     """List what happened to the caller's account, newest first, without who else acted or from where."""
     page = PageQuery(limit=limit, cursor=cursor)
     found = await read_activity(call.runtime.services, call.principal.require_user(), page=page)
-    return records.ActivityPage.of(found)
+    return await listed(records.ActivityPage.of, found)
 
 
 @routes.add("GET", "/user/export", access=ACCOUNT)

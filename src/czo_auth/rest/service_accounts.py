@@ -23,6 +23,7 @@ from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import Body, Code, Description, Identifier, Name, Password
 from czo_auth.rest.queries import Cursor, FirstDay, LastDay, Limit, UnusedSince
 from czo_auth.rest.routing import CurrentRequest, Routes
+from czo_auth.rest.serialization import listed
 
 routes = Routes("Service accounts")
 IdFilter = Annotated[str | None, Query(min_length=1, max_length=limits.MAX_ID)]
@@ -109,7 +110,7 @@ async def list_accounts(
     page = await call.runtime.manage_service_accounts.list(
         organization_id, PageQuery(limit=limit, cursor=cursor), context=call.context
     )
-    return records.ServiceAccountList.of(page)
+    return await listed(records.ServiceAccountList.of, page)
 
 
 @routes.add("GET", _ACCOUNT, access=ACCOUNT)
@@ -175,7 +176,7 @@ async def list_account_keys(
     page = await call.runtime.organization_keys.list_of_account(
         organization_id, account_id, PageQuery(limit=limit, cursor=cursor), context=call.context
     )
-    return records.ActingApiKeyList.of(page)
+    return await listed(records.ActingApiKeyList.of, page)
 
 
 @routes.add("GET", f"{_ACCOUNT}/api-keys/{{key_id}}/usage", access=ACCOUNT)
@@ -215,7 +216,7 @@ async def list_keys(
     page = await call.runtime.organization_keys.list(
         organization_id, wanted, PageQuery(limit=limit, cursor=cursor), context=call.context
     )
-    return records.ActingApiKeyList.of(page)
+    return await listed(records.ActingApiKeyList.of, page)
 
 
 @routes.add("GET", f"{_KEY}/usage", access=ACCOUNT)

@@ -20,6 +20,7 @@ from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import Body, Code, Issuer, Password, Token, TolerantBody
 from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
+from czo_auth.rest.serialization import listed
 
 routes = Routes("Two factors")
 
@@ -172,7 +173,7 @@ async def list_trusted_devices(
     page = await call.runtime.trusted_devices.list(
         PageQuery(limit=limit, cursor=cursor), context=call.context
     )
-    return records.TrustedDeviceList.of(page)
+    return await listed(records.TrustedDeviceList.of, page)
 
 
 @routes.add("DELETE", "/two-factor/trusted-devices/{device_id}", access=ACCOUNT, status=204)

@@ -22,6 +22,7 @@ from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import Body, Code, Description, Identifier, Moment, Password
 from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
+from czo_auth.rest.serialization import listed
 
 routes = Routes("Webhooks")
 ADMIN = "/admin/webhooks"
@@ -81,7 +82,7 @@ async def _create(
 
 async def _list(call: CurrentRequest, organization_id: str | None, query: PageQuery) -> records.WebhookList:
     page = await call.runtime.webhooks.list(organization_id, query, context=call.context)
-    return records.WebhookList.of(page)
+    return await listed(records.WebhookList.of, page)
 
 
 async def _get(call: CurrentRequest, organization_id: str | None, webhook_id: str) -> records.WebhookAnswer:
@@ -140,7 +141,7 @@ async def _deliveries(
     page = await call.runtime.webhooks.deliveries(
         organization_id, webhook_id, status=status, query=query, context=call.context
     )
-    return records.WebhookDeliveryList.of(page)
+    return await listed(records.WebhookDeliveryList.of, page)
 
 
 async def _replay(

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from czo_auth.asgi.admission import RequestContext
+from czo_auth.asgi.long_lists import in_turns
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.store import KeyOrder
@@ -202,7 +203,7 @@ async def list_keys(
     )
     page = await _listed(call, organization_id, part)
     return records.ClientApiKeyList(
-        api_keys=[records.ClientApiKey.of(key) for key in page.items],
+        api_keys=[records.ClientApiKey.of(key) async for key in in_turns(page.items)],
         total=page.total,
         limit=limit,
         offset=None if limit is None else offset,

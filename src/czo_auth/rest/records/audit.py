@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Self
 
 from czo_auth.core.context import ActorKind
 from czo_auth.core.events import types as core
+from czo_auth.core.paging import Page
 from czo_auth.rest.records.base import Count, Id, Object, Record, Timestamp
 
 
@@ -60,17 +60,7 @@ class AuditRecordList(Record):
     next_cursor: Count | None
 
     @classmethod
-    def of(cls, found: Sequence[core.AuditRecord], *, total: int, limit: int) -> Self:
-        """
-        Answer with the first *limit* of *found*.
-
-        Args:
-            found: Up to one more than *limit*.
-            total: How many records match.
-        """
-        shown = found[:limit]
-        return cls(
-            audit=[AuditRecord.of(each) for each in shown],
-            total=total,
-            next_cursor=shown[-1].sequence if len(found) > limit else None,
-        )
+    def of(cls, page: Page[core.AuditRecord], *, next_cursor: int | None) -> Self:
+        """Answer with a page of records; *next_cursor* is the number of the last one, if there are more."""
+        audit = [AuditRecord.of(each) for each in page.items]
+        return cls(audit=audit, total=page.total, next_cursor=next_cursor)
