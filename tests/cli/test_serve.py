@@ -22,6 +22,7 @@ from tests.cli.shell import PASSWORD, PROGRAM, Shell
 from tests.conftest import StartServer
 from tests.support.ports import free_port
 from tests.support.processes import is_alive, still_alive
+from tests.support.tethered import tethered
 
 READY = re.compile(rb"is ready on (http://\S+)")
 
@@ -30,7 +31,8 @@ READY = re.compile(rb"is ready on (http://\S+)")
 def serving(shell: Shell, *words: str) -> Iterator[subprocess.Popen[bytes]]:
     """Start the server on a port of its choice, in a process group of its own that ends with the block."""
     process = subprocess.Popen(
-        [*PROGRAM, "serve", "--port", "0", *words],
+        # A test run that is killed must not leave a server behind.
+        tethered([*PROGRAM, "serve", "--port", "0", *words], signal=signal.SIGTERM),
         env=shell.env | {"PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

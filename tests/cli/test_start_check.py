@@ -20,6 +20,7 @@ from czo_auth.settings import DATABASE_FILE
 from tests.cli.shell import PROGRAM, Shell
 from tests.support.ports import free_port
 from tests.support.processes import still_alive
+from tests.support.tethered import tethered
 
 pytestmark = pytest.mark.skipif(not FORKS, reason="there, the database is opened in the process itself")
 
@@ -82,7 +83,7 @@ def migrating(fresh: Shell) -> Iterator[tuple[subprocess.Popen[str], psutil.Proc
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("BEGIN IMMEDIATE")
         process = subprocess.Popen(
-            [*PROGRAM, "serve", "--port", "0"],
+            tethered([*PROGRAM, "serve", "--port", "0"], signal=signal.SIGTERM),
             env=fresh.env | {"AUTH_ENCRYPTION_KEY": new_key_text()},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
