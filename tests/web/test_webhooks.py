@@ -7,11 +7,15 @@ import re
 
 import pytest
 
+from czo_auth.core.events.types import EVENT_TYPES
+from czo_auth.core.webhooks.webhook import family_of
 from tests.contract.acting import create_key, eventually, found
 from tests.contract.checks import accepted
 from tests.contract.people import Session
+from tests.docs.pages import DOCS
 from tests.web.conftest import Pages
 
+GUIDE = DOCS / "how-to" / "webhooks.md"
 URL = "https://hooks.example.com/czo"
 
 
@@ -69,6 +73,18 @@ async def test_an_endpoint_is_made_changed_tested_and_deleted(
     deleted = await pages.post(f"{path}/delete", session=session.token)
     assert deleted.headers["location"] == f"/account{base}"
     assert (await pages.get(path, session=session.token)).status_code == 404
+
+
+async def test_only_groups_that_can_reach_an_endpoint_are_offered(pages: Pages) -> None:
+    offered = {}
+    for whose in (administrator, owner):
+        session, base = await whose(pages)
+        text = (await pages.get(base, session=session.token)).text
+        offered[whose] = set(re.findall(r"auth\.[a-z0-9_]+\.\*", text))
+    assert offered[administrator] == {f"auth.{family_of(each)}.*" for each in EVENT_TYPES}
+    assert offered[owner] == {"auth.apikey.*", "auth.org.*", "auth.role.*", "auth.service_account.*"}
+    # The guide names the same.
+    assert set(re.findall(r"auth\.[a-z0-9_]+\.\*", GUIDE.read_text())) == offered[owner]
 
 
 async def test_the_log_shows_deliveries_and_sends_one_again(pages: Pages) -> None:

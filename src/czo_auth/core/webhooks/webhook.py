@@ -13,7 +13,7 @@ from czo_auth.crypto import tokens
 WEBHOOK_TEST: Final = "auth.webhook.test"
 """The type of the event that ``POST …/test`` sends to one endpoint. It is not recorded in the outbox."""
 WEBHOOK_SECRET: Final = "webhook_secret"  # noqa: S105 - the purpose that secrets are sealed for
-ORGANIZATION_FAMILIES: Final = frozenset({"apikey", "org", "role", "serviceaccount", "service_account"})
+ORGANIZATION_FAMILIES: Final = frozenset({"apikey", "org", "role", "service_account"})
 """The families of events that an organization's owners may receive. Sign-ins and factors of members are not among
 them, and a family that is added later is not either until it is named here."""
 
