@@ -12,6 +12,7 @@ import pytest
 from tests.attacks.conftest import scattering_client
 from tests.contract.acting import create_key, eventually, listed_keys
 from tests.contract.api import Api
+from tests.contract.checks import refused
 from tests.contract.database import sql
 from tests.contract.databases import Databases
 from tests.contract.people import People, Session
@@ -25,6 +26,7 @@ WORKERS = 4
 FLUSH_SECONDS = 5
 FLOOD = 250
 AT_ONCE = 64
+PATIENCE = 30
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +59,19 @@ def _until_the_middle_of_a_month() -> timedelta:
 
 
 async def flood(people: People, key: str, count: int = FLOOD) -> int:
-    """Use a key *count* times at once; give how often it passed. Nothing but 200 and 429 is answered."""
+    """Use a key *count* times at once; give how often it passed. All else is 429, once the database has time."""
     # As many as there are connections: the wait for a free one is not the server's.
     at_once = asyncio.Semaphore(AT_ONCE)
 
     async def use() -> httpx.Response:
         async with at_once:
-            return await people.api.get("/whoami", bearer=key)
+            for _ in range(PATIENCE):
+                answer = await people.api.get("/whoami", bearer=key)
+                if answer.status_code != 503:
+                    break
+                # Four processes write to one file, on a machine that may be busy with much else.
+                await asyncio.sleep(refused(answer, 503, "SERVICE_UNAVAILABLE")["retryAfter"])
+            return answer
 
     answers = await asyncio.gather(*(use() for _ in range(count)))
     codes = [answer.status_code for answer in answers]
@@ -133,7 +141,7 @@ async def test_kill_loses_one_flush_of_uses_and_lets_none_pass_twice(
 async def refused_once(people: People, key: str) -> httpx.Response:
     while True:
         answer = await people.api.get("/whoami", bearer=key)
-        if answer.status_code != 200:
+        if answer.status_code not in (200, 503):
             return answer
 
 
