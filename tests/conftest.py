@@ -36,7 +36,7 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, prin
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
-_ALWAYS_ON_BOTH = ("tests/storage/", "tests/migrations/", "tests/core/events/", "tests/support/")
+_ALWAYS_ON_BOTH = ("tests/storage/", "tests/migrations/", "tests/support/")
 _LONG = (
     "tests/cli/test_demo.py",
     "tests/cli/test_login.py",
@@ -54,8 +54,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     Leave the second run, on PostgreSQL, of what has nothing to do with the database to `make test-deep`.
 
-    Where races, faults and revocations are about the database, a test or a module is marked `each_database`; the
-    stores and the migrations are always tested on both.
+    Where races, faults, revocations and leases are about the database, a test or a module is marked `each_database`;
+    the stores and the migrations are always tested on both.
 
     Long tests go first: at the end the other processes would wait for the last of them.
     """

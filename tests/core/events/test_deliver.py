@@ -16,6 +16,7 @@ from tests.delivery.waiting import until
 
 
 # --- what a sink gets ------------------------------------------------------------------------------------------------
+@pytest.mark.each_database
 async def test_sink_gets_every_event_once_and_in_the_order_of_the_commits(transactions: Transactions) -> None:
     notebook = Notebook()
     ids = await record(transactions, *(f"u{number % 3}:{number}" for number in range(25)))
@@ -30,6 +31,7 @@ async def test_sink_gets_every_event_once_and_in_the_order_of_the_commits(transa
     assert [event.data["mark"] for event in notebook.got[:4]] == ["u0:0", "u1:1", "u2:2", "u0:3"]
 
 
+@pytest.mark.each_database
 async def test_next_relay_continues_where_the_last_one_stopped(transactions: Transactions) -> None:
     first, second = Notebook(), Notebook()
     await record(transactions, "u:1", "u:2")
@@ -69,6 +71,7 @@ async def test_notify_ends_the_wait_for_the_next_poll(transactions: Transactions
 
 
 # --- a sink that is down ---------------------------------------------------------------------------------------------
+@pytest.mark.each_database
 async def test_outage_loses_nothing_and_keeps_every_users_order(transactions: Transactions) -> None:
     is_up = False
 
@@ -174,6 +177,7 @@ async def test_neither_an_idle_relay_nor_one_that_waits_for_a_sink_is_busy(
 
 
 # --- an event that is refused ----------------------------------------------------------------------------------------
+@pytest.mark.each_database
 async def test_refused_event_is_dead_lettered_after_five_tries_and_later_ones_are_delivered(
     transactions: Transactions, caplog: pytest.LogCaptureFixture
 ) -> None:

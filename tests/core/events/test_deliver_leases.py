@@ -36,6 +36,8 @@ from tests.core.events.relaying import (
 from tests.delivery.waiting import until
 from tests.support.postgres import PostgresServer
 
+pytestmark = pytest.mark.each_database
+
 RELAY_PROCESS = Path(__file__).with_name("relay_process.py")
 
 
