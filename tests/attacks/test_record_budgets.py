@@ -303,3 +303,15 @@ async def test_address_that_a_key_refuses_is_recorded_once_by_all_processes(depl
         refused(await each.api.get("/whoami", bearer=key["key"]), 403, "IP_ADDRESS_NOT_ALLOWED")
         await each.runtime._background.finish()
     assert await count_records(first, "action = 'auth.apikey.address_refused'") == 1
+
+
+async def test_sign_up_is_not_refused_for_the_mail_that_follows_it(deploy: Deploy) -> None:
+    """The account exists by then: a refusal would say that it does not, and the next try that the address is taken."""
+    here = await deploy(trusted_proxies="127.0.0.1", require_email_verification=True)
+    await fill(here, f"records/network/{HOME}", MAX_STRANGER_RECORDS_A_DAY)
+    body = {"email": "late@example.com", "password": "a long passphrase", "name": "Late"}
+    accepted(await from_network(here, HOME, "/customer/sign-up", body), 201)
+    again = {"email": "late@example.com"}
+    refused(await from_network(here, HOME, "/send-verification-email", again), 429, "TOO_MANY_REQUESTS")
+    accepted(await from_network(here, ELSEWHERE, "/send-verification-email", again))
+    await here.mail.token("late@example.com", "verification")

@@ -10,8 +10,10 @@ import pytest
 
 from czo_auth.core.errors import MailUnavailable
 from czo_auth.core.flows.delayed_mails import KEPT_FOR, DelayedMails
+from czo_auth.core.limits import MAX_QUEUED_MAILS
 from czo_auth.core.mail import MailKind, MailMessage
 from czo_auth.core.mail_queue import QueuedMail
+from tests.contract.database import sql
 from tests.core.flows.deployment import NOW, Deployment
 
 TOKEN = "czm_" + "t" * 42 + "A"
@@ -177,3 +179,17 @@ async def test_the_queue_is_bounded(deployment: Deployment) -> None:
     assert added == [True, True, True, False, False]
     count, since = await deployment.transactions.read(lambda tx: tx.mail_queue.count_waiting())
     assert (count, since) == (3, NOW)
+
+
+async def test_ten_thousand_mails_wait_and_no_more(deployment: Deployment) -> None:
+    await sql(
+        deployment.runtime.settings.storage_url,
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) "
+        "INSERT INTO {}mail_queue (id, kind, sealed, attempts, next_at, created_at, expires_at) "
+        "SELECT 'mail-' || CAST(i AS TEXT), 'password_changed', '', 0, $2, $2, $2 FROM n",
+        MAX_QUEUED_MAILS - 1,
+        int(NOW.timestamp() * 1000),
+    )
+    assert await delayed(deployment).keep(message(), now=NOW)
+    assert not await delayed(deployment).keep(message(1), now=NOW)
+    assert await waiting(deployment) == MAX_QUEUED_MAILS

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from czo_auth.core.actors import ActorType
 from czo_auth.core.budgets import consume_budget, network_budget
 from czo_auth.core.context import Context
-from czo_auth.core.errors import SignUpNotAllowed, UserAlreadyExists, ValidationFailed
+from czo_auth.core.errors import RateLimited, SignUpNotAllowed, UserAlreadyExists, ValidationFailed
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.fields import checked_image, checked_name
@@ -68,7 +69,9 @@ class SignUp:
             new, actor_types=(actor_type,), email_verified=False, context=context, is_own=True
         )
         if self._services.policies.confirms_sign_up:
-            await self._verify_email.send(user.email, context=context, callback_url=callback_url)
+            # The account exists: a refusal would say that it does not. Another mail can be requested later.
+            with suppress(RateLimited):
+                await self._verify_email.send(user.email, context=context, callback_url=callback_url)
         return user, organization
 
     async def create(
