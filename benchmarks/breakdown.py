@@ -112,9 +112,7 @@ async def _measured(url: str, only: str, *, functions: bool) -> Mapping[str, Bre
     await auth.start()
     try:
         operations = {
-            name: operation
-            for name, operation in (await _operations(auth)).items()
-            if name.startswith(only)
+            name: operation for name, operation in (await _operations(auth)).items() if name.startswith(only)
         }
         return {
             name: await _broken_down(auth, name, operation, functions=functions)
@@ -347,7 +345,7 @@ def _name_of(thread: threading.Thread) -> str:
 
 
 def _by_part(profile: cProfile.Profile) -> Mapping[str, float]:
-    """Divide a profile by the owner of the code; what is written in C counts for its caller. The parts add up to one."""
+    """Divide a profile by the owner of the code, what is written in C by its caller; the parts add up to one."""
     parts: dict[str, float] = {}
     stats: Any = pstats.Stats(profile)
     for (file, _, function), (_, _, own, _, callers) in stats.stats.items():
@@ -377,7 +375,10 @@ def _owner(file: str) -> str:
 
 
 def _table(found: Mapping[str, Breakdown]) -> str:
-    lines = ["| operation | where | CPU ms | of it all | in password hashes |", "| --- | --- | ---: | ---: | ---: |"]
+    lines = [
+        "| operation | where | CPU ms | of it all | in password hashes |",
+        "| --- | --- | ---: | ---: | ---: |",
+    ]
     for name, breakdown in found.items():
         whole = sum(breakdown.threads.values())
         lines.append(_line(f"**{name}**", "all of it", whole, whole, breakdown))

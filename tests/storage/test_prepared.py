@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import Connection, Engine, Select, bindparam, event, select
+from sqlalchemy.exc import IntegrityError
 
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.errors import StorageError
@@ -66,10 +67,47 @@ async def test_many_rows_are_inserted_in_one_call(rows: Rows) -> None:
             for one in sessions
         ]
         statement = prepared_insert(tables.refresh_tokens, found_rows[0], tables, connection.dialect)
-        statement.insert(connection, found_rows)
+        statement.each(connection, found_rows)
         return len(connection.execute(select(tables.refresh_tokens)).all())
 
     sessions = [a_session(user) for _ in range(3)]
     for session in sessions:
         await rows.run(lambda tx, one=session: tx.sessions.add(one, token_digest=a_digest()))  # type: ignore[misc]
     assert await rows.run(add_many) == 3
+
+
+async def test_who_listens_to_sqlalchemy_sees_each_prepared_statement(rows: Rows) -> None:
+    user = await rows.user()
+    key = await rows.key(user)
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    def find(tx: Transaction) -> object:
+        return tx.api_keys.find(key.id)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        observed = await rows.run(find)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert any("_api_keys" in statement for statement in seen)
+    assert await rows.run(find) == observed == key
+
+
+async def test_row_that_is_refused_raises_what_sqlalchemy_raises_without_its_values(rows: Rows) -> None:
+    user, digest = await rows.user(), a_digest()
+    first, second = a_key(user), a_key(user)
+    await rows.run(lambda tx: tx.api_keys.add(first, digest=digest))
+
+    def add_again(tx: Transaction) -> str:
+        with pytest.raises(IntegrityError) as caught, connection_of(tx)[0].begin_nested():
+            tx.api_keys.add(second, digest=digest)
+        return str(caught.value)
+
+    message = await rows.run(add_again)
+    assert digest not in message
+    with pytest.raises(StorageError) as caught:
+        await rows.run(lambda tx: tx.api_keys.add(second, digest=digest))
+    assert digest not in str(caught.value)

@@ -14,6 +14,8 @@ from sqlalchemy import (
     RowMapping,
     Select,
     String,
+    Text,
+    Update,
     and_,
     bindparam,
     case,
@@ -40,6 +42,21 @@ from czo_auth.storage.store import PRUNED_AT_ONCE, columns, values
 from czo_auth.storage.tables import Tables
 
 _NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
+_CHANGED_BY_UPDATE: Final = (
+    "name",
+    "enabled",
+    "scopes",
+    "expires_at",
+    "noticed_days",
+    "metadata",
+    "allowed_ips",
+    "rate_limit_max",
+    "rate_limit_window_seconds",
+    "quota_max",
+    "quota_period",
+    "quota_id",
+    "updated_at",
+)
 
 
 class SqlApiKeys(ApiKeyRows, ApiKeys):
@@ -49,9 +66,9 @@ class SqlApiKeys(ApiKeyRows, ApiKeys):
         self._add(self._tables.api_keys, {"digest": digest, **values(key)})
 
     def find(self, key_id: str) -> ApiKey | None:
-        keys = self._tables.api_keys
-        statement = select(*columns(keys, ApiKey)).where(keys.c.id == key_id, keys.c.revoked_at.is_(None))
-        return self._one(ApiKey, statement, ids=[key_id])
+        if not is_id(key_id):
+            return None
+        return self._prepared(_unrevoked_key).one(self._connection, ApiKey, key_id=key_id)
 
     def find_by_digests(self, digests: Collection[str]) -> Mapping[str, ApiKey]:
         keys = self._tables.api_keys
@@ -243,28 +260,10 @@ class SqlApiKeys(ApiKeyRows, ApiKeys):
         )
 
     def update(self, changed: ApiKey) -> bool:
-        keys = self._tables.api_keys
-        stays = keys.c.expires_at.is_not_distinct_from(changed.expires_at)
-        statement = (
-            update(keys)
-            .where(keys.c.id == changed.id, keys.c.revoked_at.is_(None))
-            .values(
-                name=changed.name,
-                enabled=changed.enabled,
-                scopes=changed.scopes,
-                expires_at=changed.expires_at,
-                noticed_days=case((stays, keys.c.noticed_days), else_=changed.noticed_days),
-                metadata=None if changed.metadata is None else dict(changed.metadata),
-                allowed_ips=changed.allowed_ips,
-                rate_limit_max=changed.rate_limit_max,
-                rate_limit_window_seconds=changed.rate_limit_window_seconds,
-                quota_max=changed.quota_max,
-                quota_period=changed.quota_period,
-                quota_id=changed.quota_id,
-                updated_at=changed.updated_at,
-            )
-        )
-        return self._count(statement) == 1
+        given = {f"new_{name}": getattr(changed, name) for name in _CHANGED_BY_UPDATE}
+        given["new_metadata"] = None if changed.metadata is None else dict(changed.metadata)
+        changes = self._prepared(_update_key)
+        return changes.count(self._connection, key_id=changed.id, **given) == 1
 
     def mark_rotated(self, key_id: str, *, expires_at: datetime, now: datetime) -> bool:
         keys = self._tables.api_keys
@@ -281,9 +280,8 @@ class SqlApiKeys(ApiKeyRows, ApiKeys):
         return self._count(update(keys).where(*live).values(enabled=False, updated_at=now)) == 1
 
     def revoke(self, key_id: str, *, reason: str, now: datetime) -> bool:
-        keys = self._tables.api_keys
-        statement = update(keys).where(keys.c.id == key_id, keys.c.revoked_at.is_(None))
-        return self._count(statement.values(revoked_at=now, revoked_reason=reason, updated_at=now)) == 1
+        revoked = self._prepared(_revoke_key)
+        return revoked.count(self._connection, key_id=key_id, reason=reason, now=now) == 1
 
     def revoke_all(
         self,
@@ -348,6 +346,31 @@ class SqlApiKeys(ApiKeyRows, ApiKeys):
             users.c.name.icontains(text, autoescape=True),
             accounts.c.name.icontains(text, autoescape=True),
         )
+
+
+def _unrevoked_key(tables: Tables) -> Select[Any]:
+    keys = tables.api_keys
+    return select(*columns(keys, ApiKey)).where(keys.c.id == bindparam("key_id"), keys.c.revoked_at.is_(None))
+
+
+def _update_key(tables: Tables) -> Update:
+    keys = tables.api_keys
+    new: dict[str, ColumnElement[Any]] = {
+        name: bindparam(f"new_{name}", type_=keys.c[name].type) for name in _CHANGED_BY_UPDATE
+    }
+    stays = keys.c.expires_at.is_not_distinct_from(new["expires_at"])
+    new["noticed_days"] = case((stays, keys.c.noticed_days), else_=new["noticed_days"])
+    return update(keys).where(keys.c.id == bindparam("key_id"), keys.c.revoked_at.is_(None)).values(new)
+
+
+def _revoke_key(tables: Tables) -> Update:
+    keys = tables.api_keys
+    now = bindparam("now", type_=Instant)
+    return (
+        update(keys)
+        .where(keys.c.id == bindparam("key_id"), keys.c.revoked_at.is_(None))
+        .values(revoked_at=now, revoked_reason=bindparam("reason", type_=Text), updated_at=now)
+    )
 
 
 def _live_keys(tables: Tables) -> Select[Any]:

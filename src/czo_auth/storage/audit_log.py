@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import Any
 
 from sqlalchemy import (
@@ -12,8 +13,10 @@ from sqlalchemy import (
     Connection,
     Insert,
     Select,
+    String,
     and_,
     bindparam,
+    exists,
     func,
     insert,
     or_,
@@ -125,17 +128,20 @@ class SqlAuditLog(Store, AuditLog):
 
     def _newest(self, entries: Sequence[Entry]) -> tuple[int, str, frozenset[str]]:
         """Read where the chain ends, and which of the users in *entries* were deleted, in one statement."""
-        audit, erasures = self._tables.audit, self._tables.erasures
         concerned = {entry.audit_event.user_id for entry in entries} | {
             entry.context.user_id for entry in entries
         }
         known = sorted(user_id for user_id in concerned if user_id is not None)
-        erased = select(func.aggregate_strings(erasures.c.user_id, " ")).where(erasures.c.user_id.in_(known))
-        last = select(audit.c.sequence, audit.c.hash, erased.scalar_subquery().label("erased"))
-        row = self._connection.execute(last.order_by(audit.c.sequence.desc()).limit(1)).one_or_none()
-        if row is None:
+        if len(known) > 2:
+            row = self._connection.execute(_newest(self._tables, known)).one_or_none()
+            return (0, GENESIS, frozenset()) if row is None else (row[0], row[1], frozenset(row[2].split()))
+        # Almost always: the user concerned, and perhaps somebody else who acts.
+        one, other = (known[0], known[-1]) if known else ("", "")
+        rows = self._prepared(_newest_and_two).rows(self._connection, one=one, other=other)
+        if not rows:
             return 0, GENESIS, frozenset()
-        return row.sequence, row.hash, frozenset((row.erased or "").split())
+        sequence, digest, *were_erased = rows[0]
+        return sequence, digest, frozenset(compress((one, other), were_erased))
 
     def _matches(self, matching: AuditFilter) -> ColumnElement[bool]:
         audit = self._tables.audit
@@ -155,6 +161,27 @@ class SqlAuditLog(Store, AuditLog):
 
     def _records(self, statement: Select[Any]) -> list[AuditRecord]:
         return [audit_record(row) for row in self._connection.execute(statement)]
+
+
+def _newest(tables: Tables, user_ids: Sequence[str]) -> Select[Any]:
+    """Select the end of the chain, and which of the users were deleted."""
+    erasures = tables.erasures
+    erased = select(func.coalesce(func.aggregate_strings(erasures.c.user_id, " "), ""))
+    return _end_of_chain(tables, erased.where(erasures.c.user_id.in_(user_ids)).scalar_subquery())
+
+
+def _newest_and_two(tables: Tables) -> Select[Any]:
+    """Select the end of the chain, and whether each of two users was deleted."""
+    erasures = tables.erasures
+    users = (bindparam(name, type_=String) for name in ("one", "other"))
+    return _end_of_chain(
+        tables, *(exists().where(erasures.c.user_id == user).label(user.key) for user in users)
+    )
+
+
+def _end_of_chain(tables: Tables, *more: ColumnElement[Any]) -> Select[Any]:
+    audit = tables.audit
+    return select(audit.c.sequence, audit.c.hash, *more).order_by(audit.c.sequence.desc()).limit(1)
 
 
 def _record_with_event(tables: Tables) -> Insert:

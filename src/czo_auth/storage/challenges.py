@@ -4,14 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, delete, func, not_, or_, select, update
+from sqlalchemy import (
+    Integer,
+    String,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    not_,
+    or_,
+    select,
+    update,
+)
 
 from czo_auth.core.ids import is_id
 from czo_auth.core.paging import Position
 from czo_auth.core.two_factor.challenges import Challenges
 from czo_auth.core.two_factor.factor import Challenge, TrustedDevice
+from czo_auth.storage.column_types import Instant
 from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, values
+from czo_auth.storage.tables import Tables
+
+if TYPE_CHECKING:
+    from sqlalchemy.sql.dml import Delete, ReturningInsert, ReturningUpdate, Update
+
+    from czo_auth.storage.store import NewInsert
 
 
 class SqlChallenges(Store, Challenges):
@@ -19,17 +39,10 @@ class SqlChallenges(Store, Challenges):
 
     # attempts
     def reserve_attempt(self, user_id: str, *, now: datetime) -> int | None:
-        attempts = self._tables.attempts
-        first = self._insert(attempts).values(user_id=user_id, failures=1, locked_until=None, stopped=False)
-        # The condition is part of the upsert, so it is evaluated on the row that is changed, after waiting for its
-        # lock.
-        open_at = or_(attempts.c.locked_until.is_(None), attempts.c.locked_until <= now)
-        counted = first.on_conflict_do_update(
-            index_elements=["user_id"],
-            set_={"failures": attempts.c.failures + 1},
-            where=attempts.c.stopped.is_(False) & open_at,
-        ).returning(attempts.c.failures)
-        return self._connection.execute(counted).scalar_one_or_none()
+        failures: int | None = self._prepared_upsert(_reserve_attempt).value(
+            self._connection, owner=user_id, now=now
+        )
+        return failures
 
     def lock_until(self, user_id: str, *, until: datetime | None, stopped: bool) -> None:
         attempts = self._tables.attempts
@@ -62,8 +75,7 @@ class SqlChallenges(Store, Challenges):
         return for_a_time, until_reset
 
     def clear_attempts(self, user_id: str) -> None:
-        attempts = self._tables.attempts
-        self._connection.execute(delete(attempts).where(attempts.c.user_id == user_id))
+        self._prepared(_clear_attempts).count(self._connection, owner=user_id)
 
     def clear_stop(self, user_id: str) -> bool:
         attempts = self._tables.attempts
@@ -75,15 +87,7 @@ class SqlChallenges(Store, Challenges):
         self._add(self._tables.challenges, {"digest": digest, "created_at": now, **values(challenge)})
 
     def drop_surplus_challenges(self, user_id: str, *, limit: int) -> None:
-        challenges = self._tables.challenges
-        surplus = (
-            select(challenges.c.id)
-            .where(challenges.c.user_id == user_id)
-            .order_by(challenges.c.created_at.desc(), challenges.c.id.desc())
-            .offset(limit)
-            .limit(PRUNED_AT_ONCE)
-        )
-        self._connection.execute(delete(challenges).where(challenges.c.id.in_(surplus)))
+        self._prepared(_drop_surplus_challenges).count(self._connection, owner=user_id, beyond=limit)
 
     def find_challenge(self, digest: str, *, now: datetime) -> Challenge | None:
         challenges = self._tables.challenges
@@ -95,26 +99,12 @@ class SqlChallenges(Store, Challenges):
         return self._one(Challenge, live)
 
     def claim_challenge(self, digest: str, *, now: datetime, max_attempts: int) -> Challenge | None:
-        challenges = self._tables.challenges
-        statement = (
-            update(challenges)
-            .where(
-                challenges.c.digest == digest,
-                challenges.c.consumed_at.is_(None),
-                challenges.c.expires_at > now,
-                challenges.c.attempts <= max_attempts,
-            )
-            .values(attempts=challenges.c.attempts + 1)
-            .returning(*columns(challenges, Challenge))
-        )
-        return self._one(Challenge, statement)
+        claimed = self._prepared(_claim_challenge)
+        return claimed.one(self._connection, Challenge, presented=digest, now=now, max_attempts=max_attempts)
 
     def consume_challenge(self, challenge_id: str, *, now: datetime) -> bool:
-        challenges = self._tables.challenges
-        statement = update(challenges).where(
-            challenges.c.id == challenge_id, challenges.c.consumed_at.is_(None), challenges.c.expires_at > now
-        )
-        return self._count(statement.values(consumed_at=now)) == 1
+        consumed = self._prepared(_consume_challenge)
+        return consumed.count(self._connection, challenge_id=challenge_id, now=now) == 1
 
     def drop_challenges(self, user_id: str) -> None:
         challenges = self._tables.challenges
@@ -177,3 +167,65 @@ class SqlChallenges(Store, Challenges):
     def drop_trusted_devices(self, user_id: str) -> int:
         devices = self._tables.trusted_devices
         return self._count(delete(devices).where(devices.c.user_id == user_id))
+
+
+def _reserve_attempt(tables: Tables, insert: NewInsert) -> ReturningInsert[Any]:
+    attempts = tables.attempts
+    first = insert(attempts).values(
+        user_id=bindparam("owner", type_=String), failures=1, locked_until=None, stopped=False
+    )
+    # The condition is part of the upsert, so it is evaluated on the row that is changed, after waiting for its lock.
+    open_at = or_(
+        attempts.c.locked_until.is_(None), attempts.c.locked_until <= bindparam("now", type_=Instant)
+    )
+    return first.on_conflict_do_update(
+        index_elements=["user_id"],
+        set_={"failures": attempts.c.failures + 1},
+        where=attempts.c.stopped.is_(False) & open_at,
+    ).returning(attempts.c.failures)
+
+
+def _clear_attempts(tables: Tables) -> Delete:
+    attempts = tables.attempts
+    return delete(attempts).where(attempts.c.user_id == bindparam("owner"))
+
+
+def _drop_surplus_challenges(tables: Tables) -> Delete:
+    challenges = tables.challenges
+    surplus = (
+        select(challenges.c.id)
+        .where(challenges.c.user_id == bindparam("owner"))
+        .order_by(challenges.c.created_at.desc(), challenges.c.id.desc())
+        .offset(bindparam("beyond", type_=Integer))
+        .limit(PRUNED_AT_ONCE)
+    )
+    return delete(challenges).where(challenges.c.id.in_(surplus))
+
+
+def _claim_challenge(tables: Tables) -> ReturningUpdate[Any]:
+    challenges = tables.challenges
+    return (
+        update(challenges)
+        .where(
+            challenges.c.digest == bindparam("presented"),
+            challenges.c.consumed_at.is_(None),
+            challenges.c.expires_at > bindparam("now"),
+            challenges.c.attempts <= bindparam("max_attempts"),
+        )
+        .values(attempts=challenges.c.attempts + 1)
+        .returning(*columns(challenges, Challenge))
+    )
+
+
+def _consume_challenge(tables: Tables) -> Update:
+    challenges = tables.challenges
+    now = bindparam("now", type_=Instant)
+    return (
+        update(challenges)
+        .where(
+            challenges.c.id == bindparam("challenge_id"),
+            challenges.c.consumed_at.is_(None),
+            challenges.c.expires_at > now,
+        )
+        .values(consumed_at=now)
+    )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Delete, bindparam, delete, select, update
 
 from czo_auth.core.idempotency.answer import RequestIdentity, StoredAnswer
 from czo_auth.core.idempotency.store import IdempotencyStore
 from czo_auth.core.ids import is_id
 from czo_auth.storage.store import Store, columns, values
+from czo_auth.storage.tables import Tables
 
 
 class SqlIdempotencyStore(Store, IdempotencyStore):
@@ -64,10 +65,7 @@ class SqlIdempotencyStore(Store, IdempotencyStore):
         self._connection.execute(delete(answers).where(answers.c.id == answer_id))
 
     def forget_enrollment(self, user_id: str) -> int:
-        answers = self._tables.kept_answers
-        # Not the request that runs: it is the one that replaces what was shown before.
-        shown = delete(answers).where(answers.c.user_id == user_id, answers.c.sealed.is_not(None))
-        return self._count(shown.where(answers.c.shows_enrollment))
+        return self._prepared(_forget_enrollment).count(self._connection, owner=user_id)
 
     def forget_oldest(self, lineage_id: str, *, keep: int) -> int:
         answers = self._tables.kept_answers
@@ -83,3 +81,11 @@ class SqlIdempotencyStore(Store, IdempotencyStore):
 
     def prune_expired(self, *, before: datetime) -> int:
         return self._prune(self._tables.kept_answers, self._tables.kept_answers.c.expires_at, before)
+
+
+def _forget_enrollment(tables: Tables) -> Delete:
+    answers = tables.kept_answers
+    # Not the request that runs: it is the one that replaces what was shown before.
+    return delete(answers).where(
+        answers.c.user_id == bindparam("owner"), answers.c.sealed.is_not(None), answers.c.shows_enrollment
+    )

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, bindparam, delete, func, select, update
 
 from czo_auth.core.paging import Position
 from czo_auth.core.two_factor.reset import Outcome, Reset, Resets
 from czo_auth.storage.store import Store, columns, values
+from czo_auth.storage.tables import Tables
 
 
 class SqlResets(Store, Resets):
@@ -27,7 +28,7 @@ class SqlResets(Store, Resets):
         return self._connection.execute(statement).one_or_none() is not None
 
     def find_waiting(self, user_id: str) -> Reset | None:
-        return self._one(Reset, self._waiting().where(self._tables.factor_resets.c.user_id == user_id))
+        return self._prepared(_waiting_reset).one(self._connection, Reset, owner=user_id)
 
     def find_by_token(self, digest: str, *, now: datetime) -> Reset | None:
         resets = self._tables.factor_resets
@@ -70,5 +71,13 @@ class SqlResets(Store, Resets):
         return self._count(statement) == 1
 
     def _waiting(self) -> Select[Any]:
-        resets = self._tables.factor_resets
-        return select(*columns(resets, Reset)).where(resets.c.closed_at.is_(None))
+        return _waiting_resets(self._tables)
+
+
+def _waiting_resets(tables: Tables) -> Select[Any]:
+    resets = tables.factor_resets
+    return select(*columns(resets, Reset)).where(resets.c.closed_at.is_(None))
+
+
+def _waiting_reset(tables: Tables) -> Select[Any]:
+    return _waiting_resets(tables).where(tables.factor_resets.c.user_id == bindparam("owner"))

@@ -6,7 +6,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, String, bindparam, delete, func, or_, select, update
+from sqlalchemy import (
+    Delete,
+    Integer,
+    Select,
+    String,
+    Update,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from czo_auth.core.ids import is_id
 from czo_auth.core.sessions.session import RefreshToken, Session
@@ -47,9 +59,7 @@ class SqlSessions(Store, Sessions):
         return self._all(Session, statement)
 
     def list_agents(self, user_id: str) -> frozenset[str | None]:
-        sessions = self._tables.sessions
-        statement = select(sessions.c.user_agent).where(sessions.c.user_id == user_id).distinct()
-        return frozenset(self._connection.execute(statement).scalars())
+        return frozenset(agent for (agent,) in self._prepared(_agents).rows(self._connection, owner=user_id))
 
     def set_organization(self, session_id: str, organization_id: str | None) -> None:
         sessions = self._tables.sessions
@@ -67,14 +77,9 @@ class SqlSessions(Store, Sessions):
     def touch(self, seen: Mapping[str, datetime]) -> None:
         if not seen:
             return
-        sessions = self._tables.sessions
-        session_id, seen_at = bindparam("session_id", type_=String), bindparam("seen_at", type_=Instant)
-        earlier = or_(sessions.c.last_used_at.is_(None), sessions.c.last_used_at < seen_at)
-        statement = update(sessions).where(sessions.c.id == session_id, earlier).values(last_used_at=seen_at)
         # Always in the same order, so that two processes that flush the same rows queue instead of deadlocking.
-        self._connection.execute(
-            statement, [{"session_id": one, "seen_at": at} for one, at in sorted(seen.items())]
-        )
+        rows = [{"session_id": one, "seen_at": at} for one, at in sorted(seen.items())]
+        self._prepared(_touch).each(self._connection, rows)
 
     def count_wrong_code(self, session_id: str) -> int:
         sessions = self._tables.sessions
@@ -92,33 +97,15 @@ class SqlSessions(Store, Sessions):
         self._connection.execute(statement.values(wrong_codes=0))
 
     def drop_ended(self, user_id: str, *, limit: int) -> None:
-        sessions = self._tables.sessions
-        surplus = (
-            select(sessions.c.id)
-            .where(sessions.c.user_id == user_id, sessions.c.revoked_at.is_not(None))
-            .order_by(sessions.c.revoked_at.desc(), sessions.c.id.desc())
-            .offset(limit)
-            .limit(PRUNED_AT_ONCE)
-        )
-        self._connection.execute(delete(sessions).where(sessions.c.id.in_(surplus)))
+        self._prepared(_drop_ended).count(self._connection, owner=user_id, beyond=limit)
 
     def revoke_beyond(self, user_id: str, *, limit: int, keep: str, now: datetime) -> Sequence[str]:
         sessions = self._tables.sessions
-        used_at = func.coalesce(sessions.c.last_used_at, sessions.c.created_at)
-        live = (
-            (sessions.c.user_id == user_id) & sessions.c.revoked_at.is_(None) & (sessions.c.expires_at > now)
-        )
-        beyond = (
-            select(sessions.c.id)
-            .where(live, sessions.c.id != keep)
-            .order_by(used_at.desc(), sessions.c.id.desc())
-            # SQLite does not support OFFSET without LIMIT.
-            .limit(_ENDED_AT_ONCE)
-            .offset(limit - 1)
-        )
-        found = self._connection.execute(beyond).scalars().all()
-        if not found:
+        beyond = self._prepared(_sessions_beyond)
+        rows = beyond.rows(self._connection, owner=user_id, kept=keep, others=limit - 1, now=now)
+        if not rows:
             return []
+        found = [session_id for (session_id,) in rows]
         ended = update(sessions).where(sessions.c.id.in_(found), sessions.c.revoked_at.is_(None))
         values = ended.values(revoked_at=now, revoked_reason="too_many").returning(sessions.c.id)
         return sorted(self._connection.execute(values).scalars())
@@ -168,28 +155,11 @@ class SqlSessions(Store, Sessions):
         )
 
     def find_refresh_token(self, digest: str) -> RefreshToken | None:
-        links, sessions = self._tables.refresh_tokens, self._tables.sessions
-        family = links.alias("family")
-        size = select(func.count()).select_from(family).where(family.c.session_id == links.c.session_id)
-        statement = (
-            select(
-                links.c.id,
-                links.c.session_id,
-                sessions.c.user_id,
-                sessions.c.expires_at,
-                links.c.replaced_at,
-                sessions.c.revoked_at.is_not(None).label("revoked"),
-                size.scalar_subquery().label("family_size"),
-            )
-            .join_from(links, sessions, sessions.c.id == links.c.session_id)
-            .where(links.c.digest == digest)
-        )
-        return self._one(RefreshToken, statement)
+        return self._prepared(_refresh_token).one(self._connection, RefreshToken, presented=digest)
 
     def replace_refresh_token(self, token_id: str, *, now: datetime) -> bool:
-        links = self._tables.refresh_tokens
-        statement = update(links).where(links.c.id == token_id, links.c.replaced_at.is_(None))
-        return self._count(statement.values(replaced_at=now)) == 1
+        replaced = self._prepared(_replace_refresh_token)
+        return replaced.count(self._connection, token_id=token_id, now=now) == 1
 
     def drop_refresh_tokens(self, session_id: str) -> None:
         links = self._tables.refresh_tokens
@@ -236,3 +206,73 @@ def _sessions(tables: Tables) -> Select[Any]:
 def _live_session(tables: Tables) -> Select[Any]:
     sessions = tables.sessions
     return _sessions(tables).where(sessions.c.id == bindparam("session_id"), sessions.c.revoked_at.is_(None))
+
+
+def _agents(tables: Tables) -> Select[Any]:
+    sessions = tables.sessions
+    return select(sessions.c.user_agent).where(sessions.c.user_id == bindparam("owner")).distinct()
+
+
+def _touch(tables: Tables) -> Update:
+    sessions = tables.sessions
+    session_id, seen_at = bindparam("session_id", type_=String), bindparam("seen_at", type_=Instant)
+    earlier = or_(sessions.c.last_used_at.is_(None), sessions.c.last_used_at < seen_at)
+    return update(sessions).where(sessions.c.id == session_id, earlier).values(last_used_at=seen_at)
+
+
+def _drop_ended(tables: Tables) -> Delete:
+    sessions = tables.sessions
+    surplus = (
+        select(sessions.c.id)
+        .where(sessions.c.user_id == bindparam("owner"), sessions.c.revoked_at.is_not(None))
+        .order_by(sessions.c.revoked_at.desc(), sessions.c.id.desc())
+        .offset(bindparam("beyond", type_=Integer))
+        .limit(PRUNED_AT_ONCE)
+    )
+    return delete(sessions).where(sessions.c.id.in_(surplus))
+
+
+def _sessions_beyond(tables: Tables) -> Select[Any]:
+    sessions = tables.sessions
+    used_at = func.coalesce(sessions.c.last_used_at, sessions.c.created_at)
+    return (
+        select(sessions.c.id)
+        .where(
+            sessions.c.user_id == bindparam("owner"),
+            sessions.c.revoked_at.is_(None),
+            sessions.c.expires_at > bindparam("now"),
+            sessions.c.id != bindparam("kept"),
+        )
+        .order_by(used_at.desc(), sessions.c.id.desc())
+        # SQLite does not support OFFSET without LIMIT.
+        .limit(_ENDED_AT_ONCE)
+        .offset(bindparam("others", type_=Integer))
+    )
+
+
+def _refresh_token(tables: Tables) -> Select[Any]:
+    links, sessions = tables.refresh_tokens, tables.sessions
+    family = links.alias("family")
+    size = select(func.count()).select_from(family).where(family.c.session_id == links.c.session_id)
+    return (
+        select(
+            links.c.id,
+            links.c.session_id,
+            sessions.c.user_id,
+            sessions.c.expires_at,
+            links.c.replaced_at,
+            sessions.c.revoked_at.is_not(None).label("revoked"),
+            size.scalar_subquery().label("family_size"),
+        )
+        .join_from(links, sessions, sessions.c.id == links.c.session_id)
+        .where(links.c.digest == bindparam("presented"))
+    )
+
+
+def _replace_refresh_token(tables: Tables) -> Update:
+    links = tables.refresh_tokens
+    return (
+        update(links)
+        .where(links.c.id == bindparam("token_id"), links.c.replaced_at.is_(None))
+        .values(replaced_at=bindparam("now", type_=Instant))
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,8 +32,11 @@ from czo_auth.storage.tables import Tables
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
+    from sqlalchemy.sql.dml import ReturningInsert
 
     Insert = postgresql.Insert | sqlite.Insert
+    NewInsert = Callable[[Table], Insert]
+    BuildUpsert = Callable[[Tables, NewInsert], Insert | ReturningInsert[Any]]
 
 PRUNED_AT_ONCE = 1000
 
@@ -71,10 +74,14 @@ class Store:
         """Return the statement that *build* writes, compiled once for this database."""
         return prepared(self._tables, build, self._connection.dialect)
 
+    def _prepared_upsert(self, build: BuildUpsert) -> PreparedStatement:
+        """Return the INSERT that *build* writes with `_insert`, compiled once for this database."""
+        return prepared(self._tables, build, self._connection.dialect, self._insert)
+
     def _add(self, table: Table, *rows: Mapping[str, Any]) -> None:
         """Insert *rows*, which all have the same columns."""
         statement = prepared_insert(table, rows[0], self._tables, self._connection.dialect)
-        statement.insert(self._connection, rows)
+        statement.each(self._connection, rows)
 
     def _insert(self, table: Table) -> Insert:
         """Begin an INSERT that may say ON CONFLICT, which each dialect spells in a class of its own."""

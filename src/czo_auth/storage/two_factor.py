@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Text, case, delete, func, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Select,
+    Text,
+    Update,
+    bindparam,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
@@ -15,6 +29,10 @@ from czo_auth.core.limits import MAX_USED_CODES
 from czo_auth.core.two_factor.factor import Enrollment, HashedCode, RenewalCounts, StoredCode, TotpFactor
 from czo_auth.core.two_factor.store import TwoFactor
 from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, values
+from czo_auth.storage.tables import Tables
+
+if TYPE_CHECKING:
+    from czo_auth.storage.store import Insert, NewInsert
 
 
 class SqlTwoFactor(Store, TwoFactor):
@@ -22,9 +40,7 @@ class SqlTwoFactor(Store, TwoFactor):
 
     # factors
     def find_factor(self, user_id: str) -> TotpFactor | None:
-        factors = self._tables.factors
-        statement = select(*columns(factors, TotpFactor))
-        return self._one(TotpFactor, statement.where(factors.c.user_id == user_id))
+        return self._prepared(_factor_of).one(self._connection, TotpFactor, owner=user_id)
 
     def put_factor(self, factor: TotpFactor) -> None:
         row = values(factor) | {"renewal_reminded_days": None}
@@ -36,9 +52,8 @@ class SqlTwoFactor(Store, TwoFactor):
         return self._count(delete(factors).where(factors.c.user_id == user_id)) == 1
 
     def consume_step(self, factor_id: str, *, step: int) -> bool:
-        factors = self._tables.factors
-        statement = update(factors).where(factors.c.id == factor_id, factors.c.last_step < step)
-        return self._count(statement.values(last_step=step)) == 1
+        consumed = self._prepared(_consume_step)
+        return consumed.count(self._connection, factor_id=factor_id, step=step) == 1
 
     def reencrypt_factor(self, factor_id: str, *, old: str, new: str) -> bool:
         factors = self._tables.factors
@@ -83,9 +98,8 @@ class SqlTwoFactor(Store, TwoFactor):
 
     # enrollments
     def put_enrollment(self, enrollment: Enrollment) -> None:
-        row = values(enrollment)
-        statement = self._insert(self._tables.enrollments).values(**row)
-        self._connection.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=row))
+        given = {f"new_{name}": value for name, value in values(enrollment).items()}
+        self._prepared_upsert(_put_enrollment).count(self._connection, **given)
         self._drop_pending_codes(enrollment.user_id)
 
     def find_enrollment(self, user_id: str, *, lineage_id: str | None, now: datetime) -> Enrollment | None:
@@ -164,10 +178,7 @@ class SqlTwoFactor(Store, TwoFactor):
         self._connection.execute(pending.values(activated_at=now))
 
     def selectors(self, user_id: str) -> Collection[str]:
-        codes = self._tables.backup_codes
-        return set(
-            self._connection.execute(select(codes.c.selector).where(codes.c.user_id == user_id)).scalars()
-        )
+        return {selector for (selector,) in self._prepared(_selectors).rows(self._connection, owner=user_id)}
 
     def find_code(self, user_id: str, selector: str) -> StoredCode | None:
         codes = self._tables.backup_codes
@@ -185,9 +196,7 @@ class SqlTwoFactor(Store, TwoFactor):
         self._drop_unused_codes(user_id)
 
     def count_codes(self, user_id: str) -> int:
-        codes = self._tables.backup_codes
-        statement = select(func.count()).select_from(codes).where(codes.c.user_id == user_id, self._live())
-        return self._connection.execute(statement).scalar_one()
+        return int(self._prepared(_count_codes).value(self._connection, owner=user_id))
 
     # housekeeping
     def count_by_kid(self) -> dict[str, int]:
@@ -218,8 +227,7 @@ class SqlTwoFactor(Store, TwoFactor):
     # --- how ---
 
     def _live(self) -> ColumnElement[bool]:
-        codes = self._tables.backup_codes
-        return codes.c.activated_at.is_not(None) & codes.c.used_at.is_(None)
+        return _live_codes(self._tables)
 
     def _add_codes(
         self, user_id: str, *, set_id: str, codes: Sequence[HashedCode], activated_at: datetime | None
@@ -256,10 +264,7 @@ class SqlTwoFactor(Store, TwoFactor):
         self._connection.execute(delete(codes).where(codes.c.id.in_(surplus)))
 
     def _drop_pending_codes(self, user_id: str) -> None:
-        codes = self._tables.backup_codes
-        self._connection.execute(
-            delete(codes).where(codes.c.user_id == user_id, codes.c.activated_at.is_(None))
-        )
+        self._prepared(_drop_pending_codes).count(self._connection, owner=user_id)
 
     def _prune_enrollments(self, before: datetime) -> int:
         enrollments, codes = self._tables.enrollments, self._tables.backup_codes
@@ -271,6 +276,54 @@ class SqlTwoFactor(Store, TwoFactor):
             delete(codes).where(codes.c.set_id.in_(expired), codes.c.activated_at.is_(None))
         )
         return self._count(delete(enrollments).where(enrollments.c.id.in_(expired)))
+
+
+def _factor_of(tables: Tables) -> Select[Any]:
+    factors = tables.factors
+    return select(*columns(factors, TotpFactor)).where(factors.c.user_id == bindparam("owner"))
+
+
+def _consume_step(tables: Tables) -> Update:
+    factors = tables.factors
+    step = bindparam("step", type_=factors.c.last_step.type)
+    return (
+        update(factors)
+        .where(factors.c.id == bindparam("factor_id"), factors.c.last_step < step)
+        .values(last_step=step)
+    )
+
+
+def _put_enrollment(tables: Tables, insert: NewInsert) -> Insert:
+    enrollments = tables.enrollments
+    row = {
+        column.name: bindparam(f"new_{column.name}", type_=column.type)
+        for column in columns(enrollments, Enrollment)
+    }
+    fresh = insert(enrollments).values(row)
+    return fresh.on_conflict_do_update(
+        index_elements=["user_id"], set_={name: fresh.excluded[name] for name in row}
+    )
+
+
+def _selectors(tables: Tables) -> Select[Any]:
+    codes = tables.backup_codes
+    return select(codes.c.selector).where(codes.c.user_id == bindparam("owner"))
+
+
+def _live_codes(tables: Tables) -> ColumnElement[bool]:
+    codes = tables.backup_codes
+    return codes.c.activated_at.is_not(None) & codes.c.used_at.is_(None)
+
+
+def _count_codes(tables: Tables) -> Select[Any]:
+    codes = tables.backup_codes
+    theirs = codes.c.user_id == bindparam("owner")
+    return select(func.count().label("count")).select_from(codes).where(theirs, _live_codes(tables))
+
+
+def _drop_pending_codes(tables: Tables) -> Delete:
+    codes = tables.backup_codes
+    return delete(codes).where(codes.c.user_id == bindparam("owner"), codes.c.activated_at.is_(None))
 
 
 class kid_of(GenericFunction[str]):
