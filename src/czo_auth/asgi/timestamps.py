@@ -13,8 +13,7 @@ _TIMESTAMP: Final = re.compile(
 
 def format_timestamp(at: datetime) -> str:
     """Write a time as ``YYYY-MM-DDTHH:MM:SS.mmmZ``; six digits are misread by JavaScript clients."""
-    utc = at.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def format_timestamp_or_none(at: datetime | None) -> str | None:

@@ -14,6 +14,9 @@ from sqlalchemy.types import TypeDecorator
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND: Final = timedelta(milliseconds=1)
 
+# One encoder: json.dumps makes a new one for each call with options.
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
 
 def to_milliseconds(at: datetime) -> int:
     """
@@ -106,4 +109,4 @@ def json_text(value: Any) -> str:
     Raises:
         ValueError: It holds NaN or an infinity, which are not JSON.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)

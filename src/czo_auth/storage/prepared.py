@@ -48,9 +48,10 @@ class PreparedStatement:
         self._dialect = dialect
         self._is_sqlite = dialect.name == "sqlite"
         self._constants = compiled.params
-        self._binds = [
-            (name, _bind_conversion(compiled.binds[name].type, dialect))
-            for name in compiled.positiontup or ()
+        self._names = tuple(compiled.positiontup or ())
+        binds = (_bind_conversion(compiled.binds[name].type, dialect) for name in self._names)
+        self._bind_conversions = [
+            (position, convert) for position, convert in enumerate(binds) if convert is not None
         ]
         found = list(statement.exported_columns)
         self.names = tuple(column.name for column in found)
@@ -113,14 +114,13 @@ class PreparedStatement:
         return tuple(values)
 
     def _arguments(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        given = [
-            (values[name] if name in values else self._constants[name], convert)
-            for name, convert in self._binds
-        ]
+        given = [values[name] if name in values else self._constants[name] for name in self._names]
         try:
-            return tuple(value if convert is None else convert(value) for value, convert in given)
+            for position, convert in self._bind_conversions:
+                given[position] = convert(given[position])
         except Exception as error:
             raise StorageError(first_line(error)) from None
+        return tuple(given)
 
 
 def prepared(

@@ -9,7 +9,6 @@ retention removed the oldest records, a later record says how far, and which has
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from czo_auth.core.context import Context
 from czo_auth.core.events.personal import (
     PERSONAL_IN_VERSION_1,
     Commitment,
+    canonical_json,
     origin_of,
     split_details,
 )
@@ -228,5 +228,4 @@ def _content(
 
 
 def _linked(previous: str, record: Mapping[str, object]) -> str:
-    canonical = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return tokens.digest_bytes(f"{previous}\n{canonical}".encode("ascii"))
+    return tokens.digest_bytes(f"{previous}\n{canonical_json(record)}".encode("ascii"))

@@ -17,6 +17,9 @@ from czo_auth.crypto import tokens
 
 SALT_BYTES: Final = 16
 
+# One encoder: json.dumps makes a new one for each call with options, and an audit record needs several.
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
 PERSONAL_DETAILS: Final = frozenset(
     {
         "name",
@@ -69,6 +72,16 @@ NO_COMMITMENT: Final = Commitment()
 """Of a personal part that is empty."""
 
 
+def canonical_json(value: Mapping[str, object]) -> str:
+    """
+    Write *value* as JSON, always with the same text: sorted keys, no spaces, ASCII.
+
+    Raises:
+        ValueError: It holds NaN or an infinity, which are not JSON.
+    """
+    return _ENCODER.encode(dict(value))
+
+
 def split_details(
     details: Mapping[str, object], *, personal: frozenset[str] = PERSONAL_DETAILS
 ) -> tuple[dict[str, object], dict[str, object]]:
@@ -84,5 +97,4 @@ def origin_of(ip: str | None, user_agent: str | None) -> dict[str, object]:
 
 
 def _digest(salt: str, value: Mapping[str, object]) -> str:
-    canonical = json.dumps(dict(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return tokens.digest_bytes(f"{salt}\n{canonical}".encode("ascii"))
+    return tokens.digest_bytes(f"{salt}\n{canonical_json(value)}".encode("ascii"))
