@@ -30,6 +30,7 @@ from czo_auth.core.access import Access
 from czo_auth.core.errors import Refusal, ValidationFailed
 from czo_auth.core.text import escape_control
 from czo_auth.rest.answers import Answer
+from czo_auth.rest.direct_call import direct_call
 from czo_auth.rest.idempotency import IDEMPOTENCY_KEY, Idempotent, answer_once
 from czo_auth.rest.models import Body, EmptyBody, IgnoredBody, TolerantBody
 from czo_auth.rest.serialization import serialize
@@ -96,6 +97,7 @@ class GuardedRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         inner = super().get_route_handler()
+        direct = direct_call(self, context_dependency=_call)
         spec, idempotent = self.spec, self.spec.idempotent
         no_fields = None if self.body_field else _no_fields(spec)
         parameters = (
@@ -118,14 +120,19 @@ class GuardedRoute(APIRoute):
             request.state.call = call
             _check_query(request, parameters)
             if request.method in SAFE_METHODS:
-                return await inner(request)
+                return await (inner(request) if direct is None else direct(request, call, None))
             body = await read_body(request, takes_array=spec.takes_array, takes_form=spec.oauth)
             if no_fields is not None:
                 _check(no_fields, body)
-            checked = _with(request, body)
+
+            async def answer() -> Response:
+                if direct is None:
+                    return await inner(_with(request, body))
+                return await direct(request, call, body)
+
             if idempotent is None:
-                return await inner(checked)
-            return await answer_once(call, request, body, idempotent, lambda: inner(checked))
+                return await answer()
+            return await answer_once(call, request, body, idempotent, answer)
 
         return handle
 
