@@ -16,6 +16,7 @@ from benchmarks import (
     against_rows,
     beside_rows,
     better_auth_people,
+    breakdown,
     credentials_rows,
     hot_path_rows,
     many_keys_rows,
@@ -41,7 +42,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--base", help="only what is compared with this older commit, served beside today's")
     parser.add_argument("--quick", action="store_true", help="ours and the ceilings only, in two minutes")
+    parser.add_argument("--profile", action="store_true", help="only where the CPU time of writes goes")
     arguments = parser.parse_args()
+    if arguments.profile or os.environ.get("PROFILE", "") not in ("", "0"):
+        return breakdown.main(["--write"])
     quick = arguments.quick or os.environ.get("QUICK", "") not in ("", "0")
     base = arguments.base or os.environ.get("BASE", "")
     where = report.machine(quick=quick)

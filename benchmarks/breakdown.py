@@ -87,13 +87,13 @@ class Breakdown:
     hash_seconds: float
 
 
-def main() -> int:
-    """Measure and print."""
+def main(given: Sequence[str] | None = None) -> int:
+    """Measure and print; *given* are the arguments, those of the command line if None."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.breakdown", description=__doc__)
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     parser.add_argument("--only", help="operations whose name begins like this", default="")
     parser.add_argument("--functions", action="store_true", help="list the costliest functions too")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     with tempfile.TemporaryDirectory(prefix="czo-breakdown-") as folder:
         url = f"sqlite:///{folder}/people.sqlite3"
         found = asyncio.run(_measured(url, arguments.only, functions=arguments.functions))
