@@ -2,7 +2,7 @@
 Calling a route's function without FastAPI's resolution of dependencies.
 
 Nearly all routes take the same: the admitted request, texts from the path, and one body. For these, resolving the
-dependencies anew for each request costs more than the function does. FastAPI still declares the parameters, validates
+dependencies again for each request costs more than the function does. FastAPI still declares the parameters, validates
 the values and describes the route; a route that takes anything else goes through FastAPI.
 """
 
