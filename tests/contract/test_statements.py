@@ -26,12 +26,13 @@ _SQLITE = {
     "create a key": 10,
     "use a key": 0,
     "verify a key": 1,
-    "rotate a key": 11,
+    "rotate a key": 12,
     "use a quota": 1,
     "use what was taken of it": 0,
     "flush uses": 2,
 }
-# One of each that records something is the count of what its user causes in a day (S44).
+# One of each that records something is the count of what its user causes in a day (S44). Who makes or rotates a key is
+# read for the mail about it.
 # A user is locked before they are read, and the end of the chain is read after its lock: each is a statement of its
 # own, or it would see what was there before the wait. One record and its event are written together.
 _MORE_ON_POSTGRESQL = {
