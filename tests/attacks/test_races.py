@@ -380,11 +380,10 @@ async def test_one_key_rotated_many_times(live: Live, attackers: Attackers, roun
 
 
 async def test_one_invitation(live: Live, attackers: Attackers, rounds: int) -> None:
-    people = await newcomers(live, rounds + 1)
-    owner = people.pop()[1]
-    organization = await found(live.api, owner)
-    for account, session in people:
-        path = f"/organizations/{organization}/invitations"
+    # Owners of one round each: an unconfirmed account sends ten invitations a day.
+    people, owners = await newcomers(live, rounds), await newcomers(live, rounds)
+    for (account, session), (_, owner) in zip(people, owners, strict=True):
+        path = f"/organizations/{await found(live.api, owner)}/invitations"
         sent = await live.api.post(path, {"email": account.email, "role": "member"}, bearer=owner.token)
         body = {"token": accepted(sent, 201)["token"]}
         accept = request("POST", f"{BASE}/invitations/accept", body, bearer=session.token)
@@ -397,11 +396,9 @@ async def test_one_invitation(live: Live, attackers: Attackers, rounds: int) -> 
 
 async def test_accepting_against_cancelling(live: Live, attackers: Attackers, rounds: int) -> None:
     """One of the two wins, and the membership says which."""
-    people = await newcomers(live, rounds + 1)
-    owner = people.pop()[1]
-    organization = await found(live.api, owner)
-    for account, session in people:
-        path = f"/organizations/{organization}/invitations"
+    people, owners = await newcomers(live, rounds), await newcomers(live, rounds)
+    for (account, session), (_, owner) in zip(people, owners, strict=True):
+        path = f"/organizations/{await found(live.api, owner)}/invitations"
         body = {"email": account.email, "role": "member"}
         sent = accepted(await live.api.post(path, body, bearer=owner.token), 201)
         accept = request("POST", f"{BASE}/invitations/accept", {"token": sent["token"]}, bearer=session.token)
