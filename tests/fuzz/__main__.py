@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,12 @@ INPUTS = int(os.environ.get("FUZZ_INPUTS", "1000000"))
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "20000"))
 MODEL_SECONDS = int(os.environ.get("FUZZ_MODEL_SECONDS", "480"))
 LATEST = Path("tests/fuzz/latest.json")
-PATHS = ("/api/auth/openapi.json", "/graphql")
-WALK_SECONDS = dict(zip(PATHS, (25, 5), strict=True))
-"""How long one caller walks, each time."""
+WALKS: tuple[tuple[str, dict[str, Any], int], ...] = (
+    ("/api/auth/openapi.json", {"examples": 2, "phases": ("fuzzing",), "positive": True}, 10),
+    ("/api/auth/openapi.json", {"examples": 20}, 15),
+    ("/graphql", {"examples": 20}, 5),
+)
+"""What one caller walks each time, and for how many seconds: first what ought to be accepted, then everything."""
 MAX_GROWTH = 1.25
 """By how much the server's memory may grow after the first round, which loads what is loaded late."""
 
@@ -79,8 +83,9 @@ def http() -> dict[str, Any]:
 
 
 def _walk_all(explored: Any, database: str, *, limit: int) -> dict[str, Any]:
-    from tests.fuzz.explore import walk
+    from tests.fuzz.explore import never_accepted, walk
 
+    answers: dict[str, Counter[int]] = {}
     statuses: Counter[int] = Counter()
     operations: set[str] = set()
     findings: dict[str, str] = {}
@@ -88,15 +93,18 @@ def _walk_all(explored: Any, database: str, *, limit: int) -> dict[str, Any]:
     began, before = time.monotonic(), 0.0
     for seed in count(1):
         for caller, credential in callers.items():
-            for path in PATHS if caller != "nobody" else PATHS[:1]:
+            for path, how, seconds in WALKS if caller != "nobody" else WALKS[:2]:
                 seen = walk(
                     explored.server.url,
                     path=path,
                     credential=credential,
                     seed=seed,
-                    examples=20,
-                    seconds=WALK_SECONDS[path],
+                    seconds=seconds,
+                    known=partial(explored.callers.known.get, caller, {}),
+                    **how,
                 )
+                for label, times in seen.answers.items():
+                    answers.setdefault(label, Counter()).update(times)
                 statuses += seen.statuses
                 operations |= seen.operations
                 findings |= seen.findings
@@ -105,6 +113,11 @@ def _walk_all(explored: Any, database: str, *, limit: int) -> dict[str, Any]:
         before = before or explored.memory
         if statuses.total() >= limit and seed > 1:
             break
+    refused = never_accepted(answers)
+    print(
+        f"{database}: {len(answers)} operations, of which {len(refused)} were only ever refused:", flush=True
+    )
+    print(*(f"  {each}" for each in refused), sep="\n", flush=True)
     after = explored.memory
     if after > before * MAX_GROWTH:
         grown = f"{database}: memory grew from {before:,} to {after:,} bytes"
@@ -113,6 +126,7 @@ def _walk_all(explored: Any, database: str, *, limit: int) -> dict[str, Any]:
         "database": database,
         "requests": statuses.total(),
         "operations": len(operations),
+        "only_refused": [each.split(":")[0] for each in refused],
         "statuses": _by_class(statuses),
         "memory_before_mib": round(before / 2**20, 1),
         "memory_after_mib": round(after / 2**20, 1),

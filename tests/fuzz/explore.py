@@ -8,9 +8,10 @@ against what must never be there: a 5xx, a secret of the request, an answer that
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +53,18 @@ SECRETS = frozenset(
         "secret",
     }
 )
+FIELDS = {
+    "currentPassword": "password",
+    "userId": "user_id",
+    "memberIdOrEmail": "email",
+    "organizationId": "organization_id",
+    "serviceAccountId": "account_id",
+    "keyId": "key_id",
+    "invitationId": "invitation_id",
+}
+"""Fields that hold what a path calls by another name."""
+ENDS = re.compile(r"^DELETE|delete|/(leave|remove-member|revoke|report-leak|change-password|ban)")
+"""Operations that end something which exists."""
 OAUTH_ERROR = frozenset({"error", "error_description"})
 OAUTH_PATH = re.compile(r"/(token|introspect|device)(/[a-z]+)?$")
 
@@ -66,6 +79,8 @@ class Walk:
     statuses: Counter[int] = field(default_factory=Counter)
     findings: dict[str, str] = field(default_factory=dict)
     operations: set[str] = field(default_factory=set)
+    answers: dict[str, Counter[int]] = field(default_factory=dict)
+    """How often each operation gave each status; a refused GraphQL field counts as 400."""
 
     @property
     def requests(self) -> int:
@@ -81,6 +96,8 @@ def walk(
     examples: int,
     seconds: int,
     phases: tuple[str, ...] = ("examples", "coverage", "fuzzing", "stateful"),
+    known: Callable[[], Mapping[str, Sequence[Any]]] = dict,
+    positive: bool = False,
 ) -> Walk:
     """
     Ask everything that the description at *path* describes.
@@ -90,7 +107,11 @@ def walk(
         path: Of the OpenAPI document, or of GraphQL.
         examples: Generated for each operation and phase.
         seconds: After so many, no new example is begun.
+        known: Gives values that exist, by the names of parameters and fields. Every other request gets them in place of
+            generated ones, or hardly any would come past "not found".
+        positive: Generate only what is right by the schema, always with values that exist: to be accepted where it can.
     """
+    draw = random.Random(seed)
     seen = Walk()
     token = credential()
     if path == "/graphql":
@@ -98,7 +119,8 @@ def walk(
         config = _config(seed, examples, seconds, phases, CHECKS | {"not_a_server_error": {"enabled": False}})
         schema: Any = schemathesis.graphql.from_url(url + path, config=config, headers=_bearer(token))
     else:
-        config = _config(seed, examples, seconds, phases, CHECKS)
+        mode = "positive" if positive else "all"
+        config = _config(seed, examples, seconds, phases, CHECKS, mode=mode)
         schema = schemathesis.openapi.from_url(url + path, config=config)
 
     @schemathesis.hook
@@ -107,14 +129,23 @@ def walk(
         if token is None:
             token = credential()
         case.headers = {**(case.headers or {}), **_bearer(token)}
+        if positive or draw.random() < 0.5:
+            _put_in(case, known(), draw)
 
     @schemathesis.hook
     def after_call(context: Any, case: Any, response: Any) -> None:
         nonlocal token
         seen.statuses[response.status_code] += 1
         seen.operations.add(case.operation.label)
+        status = response.status_code
+        if path == "/graphql" and status == 200 and '"errors"' in response.text:
+            status = 400
+        seen.answers.setdefault(case.operation.label, Counter())[status] += 1
         if token is not None and response.status_code in (401, 403):
             token = _still_good(url, token)
+        elif token is not None and status < 300 and ENDS.search(case.operation.label):
+            # What the next requests would name is gone.
+            token = None
         for fault in _faults(case, response):
             seen.findings.setdefault(f"{case.operation.label}: {fault}", case.as_curl_command())
 
@@ -131,6 +162,26 @@ def walk(
     return seen
 
 
+def _put_in(case: Any, known: Mapping[str, Sequence[Any]], draw: random.Random) -> None:
+    """Replace generated values of *case* by ones that exist."""
+    for part in (case.path_parameters, case.query, case.body):
+        if not isinstance(part, dict):
+            continue
+        for name in part:
+            values = known.get(name) or known.get(FIELDS.get(name, ""))
+            if values:
+                part[name] = draw.choice(values)
+
+
+def never_accepted(answers: Mapping[str, Counter[int]]) -> list[str]:
+    """List the operations that were only ever refused, with what they answered: these were not tested."""
+    return [
+        f"{label}: {', '.join(f'{status} {times} times' for status, times in sorted(statuses.items()))}"
+        for label, statuses in sorted(answers.items())
+        if not any(status < 400 for status in statuses)
+    ]
+
+
 def _note_failures(event: ScenarioFinished | FuzzScenarioFinished, seen: Walk) -> None:
     for case_id, checks in event.recorder.checks.items():
         for check in checks:
@@ -143,7 +194,13 @@ def _note_failures(event: ScenarioFinished | FuzzScenarioFinished, seen: Walk) -
 
 
 def _config(
-    seed: int, examples: int, seconds: int, phases: tuple[str, ...], checks: dict[str, Any]
+    seed: int,
+    examples: int,
+    seconds: int,
+    phases: tuple[str, ...],
+    checks: dict[str, Any],
+    *,
+    mode: str = "all",
 ) -> SchemathesisConfig:
     every = ("examples", "coverage", "fuzzing", "stateful")
     return SchemathesisConfig.from_dict(
@@ -154,7 +211,7 @@ def _config(
             "workers": 1,
             "request-timeout": 30,
             "checks": checks,
-            "generation": {"max-examples": examples, "mode": "all", "database": "none"},
+            "generation": {"max-examples": examples, "mode": mode, "database": "none"},
             "phases": {name: {"enabled": name in phases} for name in every},
         }
     )
