@@ -147,7 +147,7 @@ async def test_answer_of_a_named_request_read_by_others(timed: Timed) -> None:
 
 @pytest.mark.each_database
 async def test_account_made_again_with_a_deleted_address(timed: Timed) -> None:
-    """Whoever gets the address next inherits nothing: no session, key, browser, membership or link."""
+    """The next user with the address inherits nothing: no session, key, browser, membership or link."""
     account, session = await timed.people.newcomer()
     organization = await found(timed.api, session)
     key = await create_key(timed.api, session)
