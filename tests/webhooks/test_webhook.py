@@ -1,0 +1,54 @@
+"""Which events an endpoint receives, whatever an event's data says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from czo_auth.core.events.types import EVENT_TYPES, Event
+from czo_auth.core.webhooks.webhook import Webhook, family_of
+
+NOW = datetime(2026, 2, 13, 9, 30, tzinfo=UTC)
+
+
+def endpoint(organization_id: str | None, *events: str) -> Webhook:
+    return Webhook(
+        id="w1",
+        organization_id=organization_id,
+        url="https://hooks.example.com/",
+        events=events or ("*",),
+        description=None,
+        enabled=True,
+        disabled_reason=None,
+        failing_since=None,
+        dead_since=None,
+        created_by=None,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+
+
+def event(type_: str, organization_id: str | None = "o1") -> Event:
+    data = {"userId": "u1", "organizationId": organization_id}
+    return Event(sequence=1, id="e1", type=type_, user_id="u1", at=NOW, data=data)
+
+
+@pytest.mark.parametrize("type_", sorted(EVENT_TYPES))
+def test_organization_receives_nothing_of_a_person_even_where_it_is_named(type_: str) -> None:
+    may_receive = family_of(type_) in {"apikey", "org", "role", "service_account"}
+    assert endpoint("o1", "*", type_).wants(event(type_)) is may_receive
+    assert endpoint(None).wants(event(type_))
+
+
+@pytest.mark.parametrize("of", [None, "o2"])
+def test_organization_receives_nothing_of_another_one_or_of_none(of: str | None) -> None:
+    assert endpoint("o1").wants(event("auth.apikey.created"))
+    assert not endpoint("o1").wants(event("auth.apikey.created", of))
+    assert endpoint(None).wants(event("auth.apikey.created", of))
+
+
+def test_endpoint_receives_what_its_patterns_name() -> None:
+    one = endpoint(None, "auth.apikey.*", "auth.org.created")
+    types = {type_ for type_ in EVENT_TYPES if one.wants(event(type_))}
+    assert types == {each for each in EVENT_TYPES if family_of(each) == "apikey"} | {"auth.org.created"}
