@@ -31,6 +31,9 @@ from sqlalchemy.exc import DBAPIError
 from czo_auth.storage.sqlite_file import connect_to_write
 from czo_auth.storage.tables import Tables
 
+MAX_LISTED: Final = 500
+"""Candidates that are looked up by their ids."""
+
 MAX_TRIGRAMS: Final = 64
 """Of a searched text, looked up in SQLite's index: each is one list of users."""
 
@@ -140,10 +143,15 @@ def sqlite_candidates(connection: Connection, tables: Tables, searched: str) -> 
     index, numbers = table(tables.user_search_table, column("rowid")), _numbers(tables)
     matched = literal_column(tables.user_search_table).op("MATCH", is_comparison=True)(query)
     candidates = select(index.c.rowid).where(matched)
+    ids = select(numbers.c.user_id).where(numbers.c.number.in_(candidates))
+    # A few are read at once: each lookup in the index goes through lists that grow with the number of users.
+    few = connection.execute(ids.limit(MAX_LISTED + 1)).scalars().all()
+    if len(few) <= MAX_LISTED:
+        return tables.users.c.id.in_(few)
     some = candidates.limit(MAX_CANDIDATES + 1).subquery()
     if connection.execute(select(func.count()).select_from(some)).scalar_one() > MAX_CANDIDATES:
         return true()
-    return tables.users.c.id.in_(select(numbers.c.user_id).where(numbers.c.number.in_(candidates)))
+    return tables.users.c.id.in_(ids)
 
 
 def _numbers(tables: Tables) -> TableClause:
