@@ -23,14 +23,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote
 
 import psutil
 
 from tests.support.ports import free_port
 from tests.support.processes import still_alive
+from tests.support.program import Startable
 from tests.support.tethered import tethered
 
 START_SECONDS = 180
@@ -60,7 +59,7 @@ SETTINGS = {
 }
 
 
-class PostgresServer:
+class PostgresServer(Startable):
     """
     One PostgreSQL server with its own data, reached over TCP on 127.0.0.1 and over a Unix socket.
 
@@ -82,15 +81,6 @@ class PostgresServer:
         self._paused: list[psutil.Process] = []
         self._numbers = count(1)
         self._templates: set[str] = set()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def socket_directory(self) -> Path:

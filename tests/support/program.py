@@ -15,10 +15,8 @@ from typing import Self
 from tests.support.tethered import tethered
 
 
-class Program:
-    """One process at a time; `start` and `stop` may be repeated."""
-
-    _process: subprocess.Popen[bytes] | None = None
+class Startable:
+    """What starts at the beginning of a block and stops at its end."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -32,6 +30,16 @@ class Program:
     def start(self) -> None:
         """Start, and return when it answers."""
         raise NotImplementedError
+
+    def stop(self) -> None:
+        """Stop; harmless when repeated."""
+        raise NotImplementedError
+
+
+class Program(Startable):
+    """One process at a time; `start` and `stop` may be repeated."""
+
+    _process: subprocess.Popen[bytes] | None = None
 
     def stop(self) -> None:
         """End it at once; harmless when repeated."""

@@ -11,10 +11,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from tests.support.ports import free_port
+from tests.support.program import Startable
 from tests.support.tethered import tethered
 
 SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -26,7 +26,7 @@ def is_installed() -> bool:
     return SERVER.exists() and shutil.which("epmd") is not None
 
 
-class RabbitServer:
+class RabbitServer(Startable):
     """
     One node on a port of 127.0.0.1, with a port mapper of its own. Port and data stay the same over `stop` and `start`.
 
@@ -43,15 +43,6 @@ class RabbitServer:
         self._mapper_port = free_port()
         self._distribution_port = free_port()
         self._processes: list[subprocess.Popen[bytes]] = []
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Start, and return when it answers."""
