@@ -342,6 +342,14 @@ def test_a_token_without_a_required_claim_is_refused(name: str) -> None:
     assert not _is_accepted(_without(name))
 
 
+def test_a_token_is_bound_to_a_session_or_to_a_key_and_never_to_both() -> None:
+    key = {"client_id": "0198c0de-0000-7000-8000-000000000003"}
+    traded = {name: value for name, value in CLAIMS.items() if name != "sid"} | key
+    assert _is_accepted(jwt.sign(traded, KEY))
+    assert not _is_accepted(jwt.sign({**traded, "client_id": ""}, KEY))
+    assert not _is_accepted(jwt.sign({**CLAIMS, **key}, KEY))
+
+
 @pytest.mark.parametrize("name", ["act_type", "org", "amr", "aal", "auth_time"])
 def test_other_claims_are_not_required_here(name: str) -> None:
     assert _is_accepted(_without(name))

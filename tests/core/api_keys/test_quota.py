@@ -8,6 +8,7 @@ import pytest
 
 from czo_auth.core.api_keys.quota import Quota, QuotaPeriod, QuotaUpdate, days_of, lets_more_pass, period_at
 from czo_auth.core.errors import ValidationFailed
+from czo_auth.core.limits import MAX_QUOTA
 
 DAY = timedelta(days=1)
 KEY = "01900000-0000-7000-8000-00000000000a"
@@ -81,3 +82,15 @@ def test_changed_quota_keeps_its_counter() -> None:
     assert QuotaUpdate.removal().on(a_quota(9), key_id=OTHER) is None
     with pytest.raises(ValidationFailed):
         QuotaUpdate(given=frozenset({"quota_max"}), maximum=3).on(None, key_id=KEY)
+
+
+@pytest.mark.parametrize("maximum", [1, MAX_QUOTA])
+def test_quota_at_a_bound_is_accepted(maximum: int) -> None:
+    assert QuotaUpdate.of(maximum, "day").on(None, key_id=KEY) == a_quota(maximum)
+
+
+@pytest.mark.parametrize("maximum", [-1, 0, MAX_QUOTA + 1])
+def test_quota_out_of_bounds_is_refused_with_the_name_of_the_field(maximum: int) -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        QuotaUpdate.of(maximum, "day").on(None, key_id=KEY)
+    assert [field for field, _ in refused.value.details] == ["quotaMax"]

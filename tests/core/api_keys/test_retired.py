@@ -22,9 +22,15 @@ def test_form_is_read_from_its_text() -> None:
     assert (FORM.prefix, FORM.length, FORM.ends_at) == ("shop_", 69, datetime(2027, 6, 30, tzinfo=UTC))
 
 
+@pytest.mark.parametrize("length", [5 + 22, 256])
+def test_shortest_secret_and_longest_key_are_accepted(length: int) -> None:
+    assert RetiredKeyFormat.parse(f"shop_:{length}:2027-06-30").length == length
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "shop_:257:2027-06-30",
         "ab_:69:2027-06-30",  # a prefix of two characters
         "shop:69:2027-06-30",  # no separator
         "shop_:26:2027-06-30",  # a secret that can be guessed
