@@ -22,7 +22,7 @@ class Invitations(Acting):
         """Say whether it can be answered: its sender could send it again."""
         roles, sender = invitation.organization.roles, invitation.sender
         may_send = roles.get(sender) in ("owner", "admin") and not sender.is_banned
-        may_send = may_send and not invitation.organization.stands_below(sender, invitation.role)
+        may_send = may_send and not invitation.organization.ranks_below(sender, invitation.role)
         return may_send and not invitation.is_over and invitation.expires_at > self._now
 
     def _pending(self, organization: Organization, email: str) -> Invitation | None:
@@ -45,7 +45,7 @@ class Invitations(Acting):
         world, now, sender = self.world, self._now, session.person
         email = guest.account.email
         refused = world.enters(session, now=now) or administers(organization, sender, now=now)
-        if refused is None and organization.stands_below(sender, role):
+        if refused is None and organization.ranks_below(sender, role):
             refused = FORBIDDEN
         if refused is None and guest in organization.roles:
             refused = (409, "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION")
@@ -53,7 +53,7 @@ class Invitations(Acting):
         if refused is None and waiting is not None and self._is_alive(waiting):
             if not resend:
                 refused = (409, "USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION")
-            elif organization.stands_below(sender, waiting.role):
+            elif organization.ranks_below(sender, waiting.role):
                 refused = FORBIDDEN
         if refused is None and not world.may_invite(sender):
             return
@@ -96,7 +96,7 @@ class Invitations(Acting):
             refused = refused or administers(organization, person, now=now)
             # One that its sender could not send any more still waits, and can be withdrawn.
             waits = not invitation.is_over and invitation.expires_at > now
-            if refused is None and (not waits or organization.stands_below(person, invitation.role)):
+            if refused is None and (not waits or organization.ranks_below(person, invitation.role)):
                 refused = NOT_FOUND
             path = f"/organizations/{organization.id}/invitations/{invitation.id}"
             if self._holds(self._ask("DELETE", path, bearer=session.token), refused, 204):

@@ -59,7 +59,7 @@ class Organizations(Invitations):
     def _is_above(self, host: Person, organization: Organization, guest: Person) -> bool:
         """Say whether an invitation of *guest* waits that *host* may not replace."""
         waiting = self._pending(organization, guest.account.email)
-        return waiting is not None and organization.stands_below(host, waiting.role)
+        return waiting is not None and organization.ranks_below(host, waiting.role)
 
     @rule(place=PICK, pick=PICK, whom=PICK, confirms=st.sampled_from([True, True, False]))
     @precondition(lambda self: self.world.organizations and self.world.sessions)
