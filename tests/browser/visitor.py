@@ -72,6 +72,8 @@ class Visitor:
     def press(self, name: str | re.Pattern[str]) -> None:
         """Press the button of the main part that is called so."""
         self.page.locator("main").get_by_role("button", name=name).first.click()
+        # As in `submit`: the page that answers may not have come to its end yet.
+        self.page.wait_for_load_state()
 
     def confirm_act(self, label: str, name: str) -> None:
         """Open what is called *label*, and press the button in it: what cannot be undone takes two steps."""
