@@ -50,7 +50,7 @@ def write_rows(plan: Plan, directory: Path, postgres: PostgresServer | None) -> 
         with running([writer], directory) as writing, running(subjects, directory) as up:
             if not writing:
                 raise RuntimeError("the writer does not start")
-            series = in_rounds(up, rounds=plan.rounds, seconds=plan.seconds)
+            series = in_rounds(up, rounds=plan.rounds, seconds=plan.seconds, watched=postgres)
     found = series[BESIDE]
     slower = statistics.median(
         beside / alone for beside, alone in zip(found.p99, series[REMEMBERED].p99, strict=True)
@@ -74,6 +74,19 @@ def write_rows(plan: Plan, directory: Path, postgres: PostgresServer | None) -> 
             keys=written.keys,
             value=slower,
             unit="x without",
+        ),
+        # What the writes cost the database by themselves: the figure above contains it, shared by its requests.
+        *(
+            Row(
+                operation=f"CPU time of the database, beside {A_SECOND} writes a second: {what}",
+                subject=OURS,
+                database=written.database,
+                keys=written.keys,
+                value=statistics.median(series[name].database),
+                unit="ms/s",
+            )
+            for what, name in (("while hello is asked", HELLO), ("while keys are checked", BESIDE))
+            if postgres is not None
         ),
     ]
 

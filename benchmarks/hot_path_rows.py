@@ -14,11 +14,14 @@ from benchmarks.hosts import hello
 from benchmarks.measure import OURS, Row
 from czo_auth import Auth, AuthMiddleware, Settings
 from czo_auth.asgi.authentication import Authenticator
+from czo_auth.asgi.long_lists import ITEMS_AT_ONCE, write_json
 from czo_auth.crypto import tokens
+from czo_auth.rest import records
 from czo_auth.storage.lookup_sql import api_key_record
 
 _KEYS = 20_000
 _TIMES = 2_000
+_PARTS = 40
 _HEADERS = [(b"host", b"127.0.0.1"), (b"user-agent", b"loop"), (b"accept", b"*/*")]
 
 
@@ -54,12 +57,21 @@ async def _measured(settings: Settings, keys: list[str], *, rounds: int) -> dict
             "an uncached key before hello": AuthMiddleware(hello.app, auth=forgetful, required=True),
         }
         parts = _parts(forgetful, keys)
+        listed = await forgetful.services.transactions.read(lambda tx: tx.api_keys.find(data.uuid("k", 0)))
+        assert listed is not None
         for _ in range(rounds + 1):
             for what, app in wholes.items():
                 begun = time.perf_counter()
                 for scope in scopes:
                     await app(dict(scope), _receive, _send)
                 series.setdefault(what, []).append(_each(begun))
+            # What a check of a key may have to wait for beside a long list.
+            begun = time.perf_counter()
+            for _ in range(_PARTS):
+                dump = [records.ApiKey.of(listed).dump() for _ in range(ITEMS_AT_ONCE)]
+                await write_json(dump)
+            part_of_list = (time.perf_counter() - begun) / _PARTS * 1e6
+            series.setdefault(f"{ITEMS_AT_ONCE} keys of a list, made and written", []).append(part_of_list)
             for what, part in parts.items():
                 begun = time.perf_counter()
                 for number in range(_TIMES):

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from benchmarks.load import bear
-from benchmarks.subjects import Subject
+from benchmarks.subjects import Subject, cpu_of
+from tests.support.postgres import PostgresServer
 
 HELLO = "raw ASGI hello"
 OURS = "czo-auth"
@@ -52,11 +54,17 @@ class Row:
 
 @dataclass
 class Series:
-    """The results of the rounds for one subject."""
+    """
+    The results of the rounds for one subject.
+
+    Attributes:
+        database: CPU time of the watched database server. Unit: milliseconds a second.
+    """
 
     cpu_us: list[float] = field(default_factory=list)
     rps: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
+    database: list[float] = field(default_factory=list)
 
     @property
     def cpu(self) -> float:
@@ -73,9 +81,14 @@ class Series:
         )
 
 
-def in_rounds(subjects: Sequence[Subject], *, rounds: int, seconds: float) -> dict[str, Series]:
+def in_rounds(
+    subjects: Sequence[Subject], *, rounds: int, seconds: float, watched: PostgresServer | None = None
+) -> dict[str, Series]:
     """
     Put load on running *subjects* in turn, after one round that warms them up.
+
+    Args:
+        watched: A database server that others use as well; its CPU time is recorded for every subject.
 
     Raises:
         RuntimeError: A server refused or failed.
@@ -85,6 +98,7 @@ def in_rounds(subjects: Sequence[Subject], *, rounds: int, seconds: float) -> di
     for number in range(rounds + 1):
         for subject in list(taking_part):
             before = subject.cpu_seconds()
+            begun, database = time.perf_counter(), _cpu_of_database(watched)
             load = bear(
                 subject.port,
                 subject.path,
@@ -93,6 +107,7 @@ def in_rounds(subjects: Sequence[Subject], *, rounds: int, seconds: float) -> di
                 asker=subject.asker,
             )
             used = subject.cpu_seconds() - before
+            database = (_cpu_of_database(watched) - database) / (time.perf_counter() - begun)
             if load.failures or (number and not load.requests):
                 fault = f"{subject.name}: {load.failures} of {load.requests} requests failed"
                 if not subject.is_peer:
@@ -106,8 +121,13 @@ def in_rounds(subjects: Sequence[Subject], *, rounds: int, seconds: float) -> di
                 found.cpu_us.append(used / load.requests * 1e6)
                 found.rps.append(load.rate)
                 found.p99.append(load.p99)
+                found.database.append(database * 1000)
         _tell(number, rounds, series)
     return series
+
+
+def _cpu_of_database(server: PostgresServer | None) -> float:
+    return 0.0 if server is None else sum(cpu_of(process) for process in server.processes)
 
 
 def _tell(number: int, rounds: int, series: dict[str, Series]) -> None:
