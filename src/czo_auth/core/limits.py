@@ -126,6 +126,16 @@ MAX_DUE_ORGANIZATIONS: Final = 10
 MAX_LISTED_FAILURES: Final = 20
 """Rows of each kind that a check of the encryption keys lists; further ones are only counted."""
 
+# the index that a search of users by a text looks in
+MAX_LISTED: Final = 500
+"""Candidates that are looked up by their ids."""
+
+MAX_TRIGRAMS: Final = 64
+"""Of a searched text, looked up in SQLite's index: each is one list of users."""
+
+MAX_CANDIDATES: Final = 10_000
+"""With more, SQLite reads users in the order of the list: those that match are so frequent that a page is soon full."""
+
 # --- GraphQL documents -----------------------------------------------------------------------------------------------
 MAX_GRAPHQL_TOKENS: Final = 500
 MAX_GRAPHQL_DEPTH: Final = 8

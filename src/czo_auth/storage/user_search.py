@@ -28,17 +28,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
+from czo_auth.core.limits import MAX_CANDIDATES, MAX_LISTED, MAX_TRIGRAMS
 from czo_auth.storage.sqlite_file import connect_to_write
 from czo_auth.storage.tables import Tables
-
-MAX_LISTED: Final = 500
-"""Candidates that are looked up by their ids."""
-
-MAX_TRIGRAMS: Final = 64
-"""Of a searched text, looked up in SQLite's index: each is one list of users."""
-
-MAX_CANDIDATES: Final = 10_000
-"""With more, SQLite reads users in the order of the list: those that match are so frequent that a page is soon full."""
 
 _LEAST_SQLITE: Final = (3, 34)
 """The first whose FTS5 has trigrams. Source: SQLite's release notes for 3.34.0."""
