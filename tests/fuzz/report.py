@@ -20,9 +20,12 @@ def rows(reported: dict[str, Any]) -> list[str]:
     for server in reported.get("http", {}).get("servers", ()):
         shares = ", ".join(f"{name} {times:,}" for name, times in server["statuses"].items())
         memory = f"{server['memory_before_mib']:.0f} and {server['memory_after_mib']:.0f} MiB"
+        # Runs before this was counted do not say it.
+        refused = (
+            f", {len(server['only_refused'])} of which were only refused" if "only_refused" in server else ""
+        )
         seen = (
-            f"{server['requests']:,} requests to {server['operations']} operations ({shares}), "
-            f"{len(server.get('only_refused', ()))} of which were only refused: "
+            f"{server['requests']:,} requests to {server['operations']} operations ({shares}){refused}: "
             f"{len(server['findings'])} findings; memory after a round and at the end {memory}"
         )
         lines.append(f"| requests by the schemas, {server['database']} {COMMAND} {seen} |")
