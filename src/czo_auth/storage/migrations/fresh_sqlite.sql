@@ -398,8 +398,8 @@ CREATE TABLE "{prefix}mail_tokens" (
 	expires_at BIGINT NOT NULL, 
 	opened_at BIGINT, used_at BIGINT, 
 	CONSTRAINT {prefix}mail_tokens_pk PRIMARY KEY (id), 
-	CONSTRAINT {prefix}mail_tokens_user_id_fk FOREIGN KEY(user_id) REFERENCES {prefix}users (id) ON DELETE CASCADE, 
-	CONSTRAINT {prefix}mail_tokens_digest_uq UNIQUE (digest)
+	CONSTRAINT {prefix}mail_tokens_digest_uq UNIQUE (digest), 
+	CONSTRAINT {prefix}mail_tokens_user_id_fk FOREIGN KEY(user_id) REFERENCES {prefix}users (id) ON DELETE CASCADE
 )
 --
 CREATE TABLE {prefix}email_changes (
