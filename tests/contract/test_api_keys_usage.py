@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from contextlib import closing
@@ -15,10 +16,12 @@ from sqlalchemy import make_url
 from czo_auth.asgi.authentication import AuthMiddleware
 from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.errors import StorageUnavailable
+from czo_auth.storage.sqlite_file import TIMEOUT_SECONDS
 from tests.contract.acting import UNKNOWN, create_key, found, graphql, listed_keys
 from tests.contract.api import Answer, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
+from tests.contract.database import sql
 from tests.contract.deployments import Timed
 from tests.contract.organizations import acme_of
 from tests.contract.people import Session
@@ -89,6 +92,27 @@ async def test_counts_survive_a_database_that_cannot_be_written(timed_sqlite: Ti
             accepted(await use(timed, key))
         other.execute("ROLLBACK")
     assert await days(timed, session, key) == [{"day": TODAY, "used": 3, "refused": 0}]
+
+
+@pytest.mark.deep
+async def test_last_uses_are_written_at_the_end_although_another_process_writes(
+    deploy_sqlite: Deploy,
+) -> None:
+    timed = await deploy_sqlite()
+    _, session = await timed.people.newcomer()
+    key = await create_key(timed.api, session)
+    for _ in range(3):
+        accepted(await use(timed, key))
+    path = str(make_url(timed.runtime.settings.storage_url).database)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        stopping = asyncio.create_task(timed.runtime.stop())
+        # Longer than a write waits for its turn: the first try fails.
+        await asyncio.sleep(TIMEOUT_SECONDS + 0.5)
+        other.execute("ROLLBACK")
+        await stopping
+    url = timed.runtime.settings.storage_url
+    assert await sql(url, "SELECT use_count FROM {}api_keys WHERE id = $1", key["id"]) == [(3,)]
 
 
 async def test_what_is_refused_of_a_known_key_is_counted_apart(deploy: Deploy) -> None:

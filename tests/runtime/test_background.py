@@ -92,3 +92,46 @@ async def test_the_end_waits_for_work_that_other_work_begins() -> None:
     background.spawn(first())
     await background.finish()
     assert ended == ["first", "second"]
+
+
+async def test_a_run_that_must_finish_is_waited_for_and_no_other_begins() -> None:
+    """A write that took counted uses from memory would lose them if it were canceled."""
+    ended: list[str] = []
+    begun = asyncio.Event()
+    background = BackgroundTasks(NoMail(), writer=WRITER)
+
+    async def write() -> None:
+        begun.set()
+        await asyncio.sleep(0.05)
+        ended.append("written")
+
+    async def tidy() -> None:
+        await asyncio.sleep(0.05)
+        ended.append("tidied")
+
+    every = timedelta(milliseconds=10)
+    background.repeat(write, every=every, finishes=True)
+    background.repeat(tidy, every=every)
+    await begun.wait()
+    await background.finish()
+    await asyncio.sleep(0.1)
+    assert ended == ["written"]
+
+
+async def test_repetitions_that_finish_begin_again_after_an_end() -> None:
+    runs = 0
+    twice = asyncio.Event()
+
+    async def work() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 2:
+            twice.set()
+
+    background = BackgroundTasks(NoMail(), writer=WRITER)
+    background.repeat(work, every=timedelta(hours=1), finishes=True)
+    await background.finish()
+    assert runs == 0
+    background.repeat(work, every=timedelta(milliseconds=5), finishes=True)
+    await asyncio.wait_for(twice.wait(), 10)
+    await background.finish()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -40,6 +41,7 @@ class BackgroundTasks:
         self._last_wait = last_wait
         self._tasks: set[asyncio.Task[None]] = set()
         self._repeating: set[asyncio.Task[None]] = set()
+        self._ending = asyncio.Event()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run *work* beside the requests; a failure is logged and ends nothing else."""
@@ -56,17 +58,31 @@ class BackgroundTasks:
         # In a thread: response times must not reveal that a mail is rendered (S24).
         await self._outgoing.send(await asyncio.to_thread(self._writer.write, draft))
 
-    def repeat(self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta) -> None:
-        """Repeat *work* until the end; a failure is logged, and the next run happens nevertheless."""
-        self._repeating.add(asyncio.create_task(_repeat(work, every)))
+    def repeat(
+        self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta, finishes: bool = False
+    ) -> None:
+        """
+        Repeat *work* until the end; a failure is logged, and the next run happens nevertheless.
+
+        Args:
+            finishes: Whether a run that is under way at the end is waited for like a task. Without, it is canceled.
+        """
+        if finishes:
+            task = asyncio.create_task(_repeat_until(self._ending, work, every))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        else:
+            self._repeating.add(asyncio.create_task(_repeat(work, every)))
 
     async def finish(self) -> None:
         """Stop repeating, finish running tasks if there is time, and send queued mails."""
+        self._ending.set()
         for task in self._repeating:
             task.cancel()
         await asyncio.gather(*self._repeating, return_exceptions=True)
         self._repeating.clear()
         await self._finish_tasks()
+        self._ending.clear()
         await self._outgoing.drain(within=self._last_wait)
         # A mail that was posted meanwhile is stored for later; that must not happen on a database that is being closed.
         await self._finish_tasks()
@@ -98,4 +114,14 @@ async def _watched(work: Coroutine[Any, Any, None]) -> None:
 async def _repeat(work: Callable[[], Coroutine[Any, Any, None]], every: timedelta) -> None:
     while True:
         await asyncio.sleep(every.total_seconds())
+        await _watched(work())
+
+
+async def _repeat_until(
+    ending: asyncio.Event, work: Callable[[], Coroutine[Any, Any, None]], every: timedelta
+) -> None:
+    while not ending.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ending.wait(), every.total_seconds())
+            return
         await _watched(work())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,6 +22,9 @@ from czo_auth.core.sessions.last_used import SessionUses
 from czo_auth.core.transaction import Transaction, Transactions
 
 FLUSH_EVERY: Final = timedelta(seconds=5)
+LAST_WRITES: Final = timedelta(seconds=8)
+"""How long a process that ends begins tries to write counted uses; longer than one waits for a busy database."""
+
 RESETS_EVERY: Final = timedelta(seconds=5)
 ANSWERS_EVERY: Final = timedelta(seconds=30)
 DELAYED_MAILS_EVERY: Final = timedelta(minutes=1)
@@ -38,6 +43,10 @@ KEEP_WAITING_EVENTS: Final = timedelta(days=90)
 """How long events are kept for a sink that has not received them: then it counts as gone."""
 
 KEEP_DEAD_LETTERS = timedelta(days=90)
+
+_LOG = logging.getLogger("czo_auth")
+_PAUSE: Final = 0.1
+"""Seconds between two tries of a last write."""
 
 
 class Housekeeping:
@@ -95,6 +104,23 @@ class Housekeeping:
         except StorageUnavailable:
             self._session_uses.give_back(seen)
             raise
+
+    async def flush_all(self, *, within: timedelta) -> None:
+        """Write all uses before the end; try again while the database does not answer, and log what is lost."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + within.total_seconds()
+        for flush in (self.flush_key_uses, self.flush_session_uses):
+            while True:
+                try:
+                    await flush()
+                    break
+                except StorageUnavailable:
+                    if loop.time() >= ends_at:
+                        _LOG.warning(
+                            "the database does not answer; the last uses of keys or sessions are lost"
+                        )
+                        break
+                await asyncio.sleep(_PAUSE)
 
     async def carry_out_resets(self) -> None:
         """Carry out the resets of second factors that are due, and tell users how theirs ended."""

@@ -41,6 +41,7 @@ from czo_auth.runtime.housekeeping import (
     DELAYED_MAILS_EVERY,
     FLUSH_EVERY,
     KEY_EXPIRY_EVERY,
+    LAST_WRITES,
     RESETS_EVERY,
     RETENTION_EVERY,
     SIGNING_KEYS_EVERY,
@@ -307,19 +308,19 @@ class Runtime(Flows):
         contextvars.Context().run(self._begin_housekeeping)
 
     def _begin_housekeeping(self) -> None:
-        """Start the periodic jobs."""
+        """Start the periodic jobs. Those that write counted uses finish: a canceled write would lose what it took."""
         # Once right away: a killed process may have left a deleted user half erased.
         self._background.spawn(self._housekeeping.keep_retention())
         self._background.spawn(self._housekeeping.forget_key_addresses())
         self._background.repeat(self._learn_hashes, every=HASHES_EVERY)
-        self._background.repeat(self._housekeeping.flush_key_uses, every=FLUSH_EVERY)
-        self._background.repeat(self._housekeeping.flush_session_uses, every=FLUSH_EVERY)
+        self._background.repeat(self._housekeeping.flush_key_uses, every=FLUSH_EVERY, finishes=True)
+        self._background.repeat(self._housekeeping.flush_session_uses, every=FLUSH_EVERY, finishes=True)
         self._background.repeat(self._housekeeping.carry_out_resets, every=RESETS_EVERY)
         self._background.repeat(self._housekeeping.forget_answers, every=ANSWERS_EVERY)
         self._background.repeat(self._housekeeping.load_signing_keys, every=SIGNING_KEYS_EVERY)
         self._background.repeat(self._housekeeping.tidy, every=TIDY_EVERY)
         self._background.repeat(self._housekeeping.keep_retention, every=RETENTION_EVERY)
-        self._background.repeat(self._housekeeping.enforce_key_expiry, every=KEY_EXPIRY_EVERY)
+        self._background.repeat(self._housekeeping.enforce_key_expiry, every=KEY_EXPIRY_EVERY, finishes=True)
         self._background.repeat(self.send_delayed_mails, every=DELAYED_MAILS_EVERY)
         self._background.repeat(self._remind_of_factors, every=KEY_EXPIRY_EVERY)
 
@@ -371,10 +372,10 @@ class Runtime(Flows):
             await self._delivery.stop()
         await self._background.finish()
         if self.is_started:
+            # Once: a commit whose answer was lost must not give back a second time.
             with suppress(StorageUnavailable):
                 await self._quotas.give_back()
-                await self._housekeeping.flush_key_uses()
-                await self._housekeeping.flush_session_uses()
+            await self._housekeeping.flush_all(within=LAST_WRITES)
         await self.subscribers.close()
         self._hashing.close()
         await self.storage.close()

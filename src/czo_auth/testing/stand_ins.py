@@ -57,7 +57,9 @@ class CapturedMails:
         if self._writer.sends(draft.kind):
             self.mails.append(self._writer.write(draft))
 
-    def repeat(self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta) -> None:
+    def repeat(
+        self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta, finishes: bool = False
+    ) -> None:
         """Do nothing: a test calls what is due itself."""
 
     async def finish(self) -> None:

@@ -30,8 +30,10 @@ class Background(Protocol):
     def post(self, draft: MailDraft) -> None:
         """Send a mail in the background, so that response times reveal nothing about an address."""
 
-    def repeat(self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta) -> None:
-        """Repeat *work* until the end."""
+    def repeat(
+        self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta, finishes: bool = False
+    ) -> None:
+        """Repeat *work* until the end; with *finishes*, a run that is under way then is waited for."""
 
     async def finish(self) -> None:
         """Finish the work that was started."""
