@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import pytest
 from playwright.sync_api import Route, expect
@@ -133,6 +134,28 @@ def test_others_see_why_they_may_not(visit: NewVisitor) -> None:
     assert bob.open("/admin/users").status == 403
     assert "You are not allowed to do this." in bob.error
     bob.look("refused")
+
+
+def test_user_that_was_searched_for_opens_at_the_first_click(visit: NewVisitor, admin: Visitor) -> None:
+    """Leaving the field must not load the results again: a click on a link that is replaced meanwhile is lost."""
+    bob = visit()
+    bob.sign_up()
+    admin.open("/admin/users")
+    admin.page.locator("#f-search").fill(bob.email)
+    admin.page.get_by_text("Found: 1").wait_for()
+    found = admin.page.locator("#results th a")
+    found.hover()
+    admin.page.mouse.down()
+    # As long as a finger may stay on a button.
+    admin.page.wait_for_timeout(500)
+    admin.page.mouse.up()
+    admin.page.wait_for_url(re.compile(r"/admin/users/[^?]+"))
+    admin.page.go_back()
+    admin.page.get_by_text("Found: 1").wait_for()
+    for field in ("status", "actor", "two_factor"):
+        chosen = admin.page.locator(f"#f-{field} option").nth(1).get_attribute("value")
+        with admin.page.expect_response(lambda answer, text=f"{field}={chosen}": text in answer.url):
+            admin.page.locator(f"#f-{field}").select_option(chosen)
 
 
 def test_what_is_typed_before_the_script_has_come_is_searched_for(visit: NewVisitor, admin: Visitor) -> None:
