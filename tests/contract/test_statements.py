@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
@@ -70,7 +71,8 @@ async def stop_what_works_beside(timed: Timed) -> None:
     runtime = timed.runtime
     assert runtime._delivery is not None
     await runtime._delivery.stop()
-    repeating: set[asyncio.Task[None]] = runtime._background._repeating  # type: ignore[attr-defined]
+    background: Any = runtime._background
+    repeating: set[asyncio.Task[None]] = background._repeating | background._finishing
     for task in repeating:
         task.cancel()
     await asyncio.gather(*repeating, return_exceptions=True)

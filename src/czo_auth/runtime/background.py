@@ -41,11 +41,14 @@ class BackgroundTasks:
         self._last_wait = last_wait
         self._tasks: set[asyncio.Task[None]] = set()
         self._repeating: set[asyncio.Task[None]] = set()
+        self._finishing: set[asyncio.Task[None]] = set()
         self._ending = asyncio.Event()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run *work* beside the requests; a failure is logged and ends nothing else."""
-        task = asyncio.create_task(_watched(work))
+        self._add(asyncio.create_task(_watched(work)))
+
+    def _add(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -68,9 +71,7 @@ class BackgroundTasks:
             finishes: Whether a run that is under way at the end is waited for like a task. Without, it is canceled.
         """
         if finishes:
-            task = asyncio.create_task(_repeat_until(self._ending, work, every))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._finishing.add(asyncio.create_task(_repeat_until(self._ending, work, every)))
         else:
             self._repeating.add(asyncio.create_task(_repeat(work, every)))
 
@@ -81,6 +82,9 @@ class BackgroundTasks:
             task.cancel()
         await asyncio.gather(*self._repeating, return_exceptions=True)
         self._repeating.clear()
+        for task in self._finishing:
+            self._add(task)
+        self._finishing.clear()
         await self._finish_tasks()
         self._ending.clear()
         await self._outgoing.drain(within=self._last_wait)
