@@ -6,12 +6,13 @@ for the next one (S44).
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from czo_auth import Auth
-from czo_auth.core.budgets import Budget
+from czo_auth.core.budgets import Budget, network_budget
 from czo_auth.core.context import Context, system_context
 from czo_auth.core.errors import RateLimited
 from czo_auth.core.events.types import USER_UPDATED, AuditEvent
@@ -57,6 +58,11 @@ async def cause(auth: Auth, context: Context, count: int) -> None:
                 tx.record(event)
 
         await auth.services.transactions.run(record, context)
+
+
+def of_network(name: str) -> str:
+    """Give the name of the budget of HOME."""
+    return network_budget(name, 1, Context(now=datetime.now(UTC), ip=HOME)).name
 
 
 async def fill(here: Timed, name: str, uses: int) -> None:
@@ -280,7 +286,7 @@ async def test_accounts_from_one_network_are_bounded_in_a_day(deploy: Deploy) ->
         body = {"email": f"new-{number}@example.com", "password": "a long passphrase", "name": "New"}
         return await from_network(at, ip, "/customer/sign-up", body)
 
-    await fill(here, f"sign_ups/{HOME}", MAX_SIGN_UPS_A_DAY - 1)
+    await fill(here, of_network("sign_ups"), MAX_SIGN_UPS_A_DAY - 1)
     answers = await asyncio.gather(
         *(sign_up(at, HOME, number) for number, at in enumerate([here, beside] * 3))
     )
@@ -308,7 +314,7 @@ async def test_address_that_a_key_refuses_is_recorded_once_by_all_processes(depl
 async def test_sign_up_is_not_refused_for_the_mail_that_follows_it(deploy: Deploy) -> None:
     """The account exists by then: a refusal would say that it does not, and the next try that the address is taken."""
     here = await deploy(trusted_proxies="127.0.0.1", require_email_verification=True)
-    await fill(here, f"records/network/{HOME}", MAX_STRANGER_RECORDS_A_DAY)
+    await fill(here, of_network("records/network"), MAX_STRANGER_RECORDS_A_DAY)
     body = {"email": "late@example.com", "password": "a long passphrase", "name": "Late"}
     accepted(await from_network(here, HOME, "/customer/sign-up", body), 201)
     again = {"email": "late@example.com"}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from czo_auth.core.errors import RateLimited
 from czo_auth.core.throttle import network_of
+from czo_auth.crypto import tokens
 
 if TYPE_CHECKING:
     from czo_auth.core.context import Context
@@ -59,9 +60,13 @@ class Budgets(Protocol):
 
 
 def network_budget(name: str, limit: int, context: Context, *, window: timedelta = DAY) -> Budget:
-    """Return the budget of the network that a request comes from; requests without an address share one."""
+    """
+    Return the budget of the network that a request comes from; requests without an address share one.
+
+    The name holds a digest, so that what is counted shows no address, also not that of a user who is deleted.
+    """
     network = network_of(context.ip) if context.ip else "unknown"
-    return Budget(name=f"{name}/{network}", limit=limit, window=window)
+    return Budget(name=f"{name}/{tokens.digest_bytes(network.encode())}", limit=limit, window=window)
 
 
 def consume_budget(tx: Transaction, budget: Budget, *, uses: int = 1) -> None:
