@@ -8,11 +8,25 @@ from contextlib import closing
 from typing import Any
 
 import asyncpg
+import pytest
 
+from czo_auth.storage import migrate
 from czo_auth.storage.sqlite_file import database_path
 from czo_auth.storage.tables import DEFAULT_PREFIX, Tables
 
 Rows = list[tuple[Any, ...]]
+
+
+async def upgrade_to(
+    revision: str, url: str, prefix: str = DEFAULT_PREFIX, *, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Make an empty database by the migrations up to *revision*, as the product of that time did."""
+    with monkeypatch.context() as then:
+        then.setattr(migrate, "HEAD", revision)
+        if url.startswith("sqlite:"):
+            migrate.migrate_from_the_first(database_path(url), Tables(prefix))
+        else:
+            await migrate.upgrade(url, prefix)
 
 
 async def execute(url: str, *statements: str) -> None:

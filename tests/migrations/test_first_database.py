@@ -15,10 +15,10 @@ import httpx
 import pytest
 
 from czo_auth import Auth, Settings
-from czo_auth.storage import migrate
 from czo_auth.storage.sqlite_file import database_path
 from tests.cli.shell import Shell
 from tests.fixtures.first_database.generate import totp
+from tests.migrations.databases import upgrade_to
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "first_database"
 HELD: dict[str, Any] = json.loads((FOLDER / "secrets.json").read_text())
@@ -34,9 +34,7 @@ def load_sqlite(url: str) -> None:
 
 async def load_postgres(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Insert the rows of the SQLite file into a PostgreSQL database of the same revision."""
-    with monkeypatch.context() as at_0003:
-        at_0003.setattr(migrate, "HEAD", "0003")
-        await migrate.upgrade(url)
+    await upgrade_to("0003", url, monkeypatch=monkeypatch)
     copy = f"sqlite:///{folder / 'copy.sqlite3'}"
     load_sqlite(copy)
     server = await asyncpg.connect(url)

@@ -7,9 +7,9 @@ import asyncio
 import asyncpg
 import pytest
 
-from czo_auth.storage import migrate, open_storage
+from czo_auth.storage import open_storage
 from czo_auth.storage.migrate import current_revision, upgrade
-from tests.migrations.databases import execute, fetch_rows
+from tests.migrations.databases import execute, fetch_rows, upgrade_to
 
 USER, ORGANIZATION = "01900000-0000-7000-8000-000000000001", "01900000-0000-7000-8000-000000000002"
 KEY, DIGEST = "01900000-0000-7000-8000-000000000003", "d" * 64
@@ -35,9 +35,7 @@ async def fill_at_0001(url: str, prefix: str) -> None:
 async def test_rows_of_0001_survive_and_nothing_new_binds_them(
     database_url: str, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as at_0001:
-        at_0001.setattr(migrate, "HEAD", "0001")
-        await upgrade(database_url, prefix)
+    await upgrade_to("0001", database_url, prefix, monkeypatch=monkeypatch)
     assert await current_revision(database_url, prefix) == "0001"
     await fill_at_0001(database_url, prefix)
     everything = f"SELECT id, email, name, email_verified, actor_types, credential_version FROM {prefix}users"

@@ -6,9 +6,8 @@ import pytest
 
 from czo_auth.core.flows.administration.users import Administration
 from czo_auth.runtime import Runtime
-from czo_auth.storage import migrate
 from czo_auth.storage.migrate import upgrade
-from tests.migrations.databases import execute, fetch_rows
+from tests.migrations.databases import execute, fetch_rows, upgrade_to
 from tests.support.settings import settings
 
 FOLDED = {
@@ -24,9 +23,7 @@ USERS = "INSERT INTO {}users (id, email, name, email_verified, actor_types, cred
 
 async def test_folded_addresses_come_back(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     prefix = "czo_auth_"
-    with monkeypatch.context() as before:
-        before.setattr(migrate, "HEAD", "0006")
-        await upgrade(database_url)
+    await upgrade_to("0006", database_url, monkeypatch=monkeypatch)
     for number, email in enumerate(FOLDED):
         await execute(
             database_url,
@@ -45,9 +42,7 @@ async def test_folded_addresses_come_back(database_url: str, monkeypatch: pytest
 async def test_address_that_somebody_has_stays_as_it_is(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as before:
-        before.setattr(migrate, "HEAD", "0006")
-        await upgrade(database_url)
+    await upgrade_to("0006", database_url, monkeypatch=monkeypatch)
     for number, email in enumerate(("σοφοσ@example.com", "σοφος@example.com")):
         await execute(
             database_url,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from czo_auth.storage import migrate, open_storage
+from czo_auth.storage import open_storage
 from czo_auth.storage.column_types import from_milliseconds
 from czo_auth.storage.migrate import current_revision, upgrade
-from tests.migrations.databases import execute, fetch_rows
+from tests.migrations.databases import execute, fetch_rows, upgrade_to
 
 USER, SESSION = "01900000-0000-7000-8000-000000000001", "01900000-0000-7000-8000-000000000002"
 LATER, ENROLLMENT = "01900000-0000-7000-8000-000000000006", "01900000-0000-7000-8000-000000000004"
@@ -39,9 +39,7 @@ def session_of_0005(prefix: str, session_id: str, digest: str) -> str:
 async def test_sessions_of_0005_live_on_with_a_lineage(
     database_url: str, prefix: str, sessions: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as before:
-        before.setattr(migrate, "HEAD", "0005")
-        await upgrade(database_url, prefix)
+    await upgrade_to("0005", database_url, prefix, monkeypatch=monkeypatch)
     assert await current_revision(database_url, prefix) == "0005"
     await fill_before(database_url, prefix)
     if sessions == 2:
