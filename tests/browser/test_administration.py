@@ -38,7 +38,7 @@ def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, a
     admin.look("admin-policy")
     admin.page.get_by_role("link", name="Users").click()
     admin.page.locator("#f-search").fill(bob.email)
-    admin.page.get_by_text("Found: 1").wait_for()
+    admin.page.get_by_text("Found: 1", exact=True).wait_for()
     admin.look("admin-users")
     admin.page.get_by_role("link", name=bob.name).click()
     admin.look("admin-user")
@@ -85,7 +85,7 @@ def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, a
     assert len(json.loads(download.value.path().read_text())["audit"]) == len(rows)
     admin.page.get_by_label("Outcome").select_option("denied")
     admin.page.get_by_role("button", name="Search").click()
-    admin.page.get_by_text("Found: 0").wait_for()
+    admin.page.get_by_text("Found: 0", exact=True).wait_for()
     assert "outcome=denied" in str(admin.page.get_by_role("link", name="Export CSV").get_attribute("href"))
 
     admin.page.get_by_role("link", name="Events").click()
@@ -114,7 +114,7 @@ def test_anybodys_key_is_found_and_revoked(
     admin.open("/admin/api-keys")
     admin.fill(search=key[:8])
     admin.press("Search")
-    admin.page.get_by_text("Found: 1").wait_for()
+    admin.page.get_by_text("Found: 1", exact=True).wait_for()
     assert admin.sees(bob.email)
     assert key not in admin.page.content()
     if scripts:
@@ -142,7 +142,7 @@ def test_user_that_was_searched_for_opens_at_the_first_click(visit: NewVisitor, 
     bob.sign_up()
     admin.open("/admin/users")
     admin.page.locator("#f-search").fill(bob.email)
-    admin.page.get_by_text("Found: 1").wait_for()
+    admin.page.get_by_text("Found: 1", exact=True).wait_for()
     found = admin.page.locator("#results th a")
     found.hover()
     admin.page.mouse.down()
@@ -151,7 +151,7 @@ def test_user_that_was_searched_for_opens_at_the_first_click(visit: NewVisitor, 
     admin.page.mouse.up()
     admin.page.wait_for_url(re.compile(r"/admin/users/[^?]+"))
     admin.page.go_back()
-    admin.page.get_by_text("Found: 1").wait_for()
+    admin.page.get_by_text("Found: 1", exact=True).wait_for()
     for field in ("status", "actor", "two_factor"):
         chosen = admin.page.locator(f"#f-{field} option").nth(1).get_attribute("value")
         with admin.page.expect_response(lambda answer, text=f"{field}={chosen}": text in answer.url):
@@ -168,4 +168,4 @@ def test_what_is_typed_before_the_script_has_come_is_searched_for(visit: NewVisi
     admin.page.locator("#f-search").fill(bob.email)
     (script,) = stalled
     script.continue_()
-    admin.page.get_by_text("Found: 1").wait_for()
+    admin.page.get_by_text("Found: 1", exact=True).wait_for()
