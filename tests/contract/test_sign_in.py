@@ -126,6 +126,7 @@ async def test_unknown_wrong_and_banned_look_the_same(live: Live) -> None:
 
 
 @pytest.mark.real_hashes
+@pytest.mark.real_hashes
 async def test_unknown_user_takes_the_time_of_a_wrong_password(timed_sqlite: Timed) -> None:
     """S24. The shortest of several tries each, so that a busy machine does not decide."""
     known = await timed_sqlite.people.sign_up()
