@@ -62,9 +62,10 @@ async def host_is_untouched(url: str) -> None:
 async def make_empty(url: str) -> None:
     """Take away what we made, so that the next one finds the host's tables only."""
     cascade = "" if is_sqlite(url) else " CASCADE"
-    for name in await table_names(url) - {"alembic_version", "users"}:
+    # In order, because a full-text table of SQLite comes before those that it takes along.
+    for name in sorted(await table_names(url) - {"alembic_version", "users"}):
         # A connection that does not ask for them has no foreign keys in SQLite.
-        await execute(url, f"DROP TABLE {name}{cascade}")
+        await execute(url, f"DROP TABLE IF EXISTS {name}{cascade}")
     if not is_sqlite(url):
         for (function,) in await fetch_rows(
             url, "SELECT oid::regprocedure::text FROM pg_proc WHERE proname LIKE 'czo_auth_%'"

@@ -396,6 +396,9 @@ class World:
         return [each for each in self.organizations if each.is_last_owner(person) and len(each.roles) > 1]
 
     def after_deleted(self, person: Person, *, now: datetime) -> None:
+        for invitation in self.invitations:
+            if invitation.email == person.account.email:
+                invitation.is_over = True
         for organization in self.organizations:
             if person not in organization.roles:
                 continue
