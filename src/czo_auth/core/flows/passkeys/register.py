@@ -282,7 +282,6 @@ class RegisterPasskey:
         two_factor = tx.two_factor
         two_factor.drop_enrollment(user.id)
         two_factor.put_codes(user.id, set_id=new_id(tx.now), codes=hashed, now=tx.now)
-        tx.challenges.clear_attempts(user.id)
         tx.challenges.drop_trusted_devices(user.id)
         tx.users.bump_credential_version(user.id, now=tx.now)
         cancel_reset(tx, user.id, outcome="factor_proved")
@@ -290,6 +289,8 @@ class RegisterPasskey:
             tx, user, principal.session_id, policy=self._services.policies.sessions, proved=passkey.method
         )
         end_sessions(tx, user.id, reason="two_factor_enabled", keep=issued.session.id)
+        # After the challenges: who counts an attempt locks the challenge first.
+        tx.challenges.clear_attempts(user.id)
         details = {"method": "passkey", "replaced": False, "actorType": issued.session.actor_type}
         enabled = AuditEvent(action=types.TWO_FACTOR_ENABLED, user_id=user.id, details=details)
         tx.record(enabled)

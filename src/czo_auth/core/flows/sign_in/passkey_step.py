@@ -21,7 +21,11 @@ from czo_auth.core.flows.passkeys.verify import VerifiedPasskey, VerifyPasskey, 
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, renew_session, signed_in
 from czo_auth.core.flows.sign_in.new_browser import is_new_browser
-from czo_auth.core.flows.sign_in.second_factor import check_challenge, finish_challenge
+from czo_auth.core.flows.sign_in.second_factor import (
+    check_challenge,
+    consume_challenge,
+    finish_challenge,
+)
 from czo_auth.core.flows.two_factor.verify_code import claim_challenge
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
@@ -158,6 +162,7 @@ class PasskeySecondStep:
         refusal = record_use(tx.acting_as(by_user), verified)
         if refusal is not None:
             return refusal
+        consume_challenge(tx, challenge)
         is_new = challenge.renews is None and is_new_browser(self._services, tx, user, known_browser)
         issued, device_token = finish_challenge(
             self._services,

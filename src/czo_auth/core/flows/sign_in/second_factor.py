@@ -97,6 +97,8 @@ class SecondFactor:
             raise InvalidChallenge
         check_challenge(user, challenge)
         as_user = tx.acting_as(tx.context.by(user.id, proved.method))
+        # First: who counts an attempt locks the challenge, then the user's failures, which a right code clears.
+        consume_challenge(tx, challenge)
         consume_code(as_user, proved)
         is_new = challenge.renews is None and is_new_browser(self._services, tx, user, known_browser)
         issued, device = finish_challenge(
@@ -156,11 +158,22 @@ def check_challenge(user: User, challenge: Challenge) -> None:
         raise InvalidChallenge
 
 
+def consume_challenge(tx: Transaction, challenge: Challenge) -> None:
+    """
+    Consume a challenge, in the transaction that spends the proof and issues the session.
+
+    Raises:
+        InvalidChallenge: Another request consumed it first.
+    """
+    if not tx.challenges.consume_challenge(challenge.id, now=tx.now):
+        raise InvalidChallenge
+
+
 def finish_challenge(
     services: Services, tx: Transaction, user: User, challenge: Challenge, method: str, *, wants_trust: bool
 ) -> tuple[IssuedSession, str | None]:
     """
-    Consume a challenge and issue its session. Call it in the transaction that spends the proof.
+    Issue the session of a challenge. Call it in the transaction that consumed the challenge and spent the proof.
 
     Args:
         method: By which the second factor was proved: ``otp``, ``bkp``, ``hwk`` or ``swk``.
@@ -169,10 +182,8 @@ def finish_challenge(
         The session, and the token of a device that is trusted from now on.
 
     Raises:
-        InvalidChallenge: Another request consumed it first, or the session that it renews has ended.
+        InvalidChallenge: The session that it renews has ended.
     """
-    if not tx.challenges.consume_challenge(challenge.id, now=tx.now):
-        raise InvalidChallenge
     issued = _issue(services, tx, user, challenge, method)
     device = trust_device(services, tx, user) if wants_trust else None
     return issued, device

@@ -233,7 +233,6 @@ class EnableTwoFactor:
         )
         if user.has_passkey and user.passkeys_enabled_at is None:
             tx.users.set_passkeys_enabled(user.id, tx.now, now=tx.now)
-        tx.challenges.clear_attempts(user.id)
         tx.challenges.drop_trusted_devices(user.id)
         tx.users.bump_credential_version(user.id, now=tx.now)
         as_user = tx.acting_as(tx.context.by(user.id, "otp"))
@@ -246,6 +245,8 @@ class EnableTwoFactor:
             proved="otp",
         )
         end_sessions(as_user, user.id, reason="two_factor_enabled", keep=issued.session.id)
+        # After the challenges: who counts an attempt locks the challenge first.
+        tx.challenges.clear_attempts(user.id)
         as_user.record(
             AuditEvent(
                 action=types.TWO_FACTOR_ENABLED,
