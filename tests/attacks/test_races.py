@@ -8,10 +8,8 @@ revocations are also written down with their times and checked as a history.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -29,37 +27,17 @@ pytestmark = pytest.mark.deep
 
 USES = 32
 CHALLENGES = 8
-RESENT = 5
-"""So often a request is sent again that the server had no time for."""
 VERIFY, REDEEM = f"{BASE}/two-factor/verify", f"{BASE}/two-factor/verify-backup-code"
 
 
 async def strike(
     attackers: Attackers, requests: Sequence[str], delays: Sequence[float | None] | None = None
 ) -> list[Shot]:
-    """
-    Let all requests go at once, beside the event loop.
-
-    Where other programs keep the machine busy, waiting for a row may take longer than a request waits for the database:
-    503, which promises that nothing was done. Such a request is sent again, as the answer asks for, and the outcome is
-    counted then; one that had been done after all makes the count wrong. On a machine that has time, 503 is a fault.
-    """
+    """Let all requests go at once, beside the event loop."""
     assert len(requests) == USES
     shots = await asyncio.to_thread(attackers.strike, requests, delays=delays)
-    for number, shot in enumerate(shots):
-        for _ in range(RESENT if is_busy() else 0):
-            if shots[number].status != 503:
-                break
-            assert "retry-after" in shots[number].headers
-            (again,) = await asyncio.to_thread(attackers.strike, [requests[number]])
-            shots[number] = replace(again, began=shot.began)
     assert all(shot.status is not None and shot.status < 500 for shot in shots), outcomes(shots)
     return shots
-
-
-def is_busy() -> bool:
-    """Say whether more processes want to run than a volley has by itself: four of the server, four of the clients."""
-    return os.getloadavg()[0] > 4 * (os.cpu_count() or 1)
 
 
 def outcomes(shots: Sequence[Shot]) -> Counter[str]:
