@@ -242,6 +242,9 @@ async def test_every_list_is_paged(timed: Timed) -> None:
     assert len(await walk(timed, f"/organizations/{first}/invitations", "invitations", session, limit=2)) == 5
     assert len(await walk(timed, f"/organizations/{first}/members", "members", session, limit=1)) == 1
     assert len(await walk(timed, "/admin/users", "users", root, limit=2)) >= 5
+    for _ in range(4):
+        await timed.people.sign_in(account)
+    assert len(await walk(timed, f"/admin/users/{account.id}/sessions", "sessions", root, limit=2)) == 5
 
     default = accepted(await timed.api.get("/api-keys", bearer=session.token))
     assert (len(default["apiKeys"]), default["total"]) == (100, 250)
@@ -256,6 +259,7 @@ PAGED = [
     ("/admin/users", "admin"),
     ("/admin/api-keys", "admin"),
     ("/admin/users/{user}/api-keys", "admin"),
+    ("/admin/users/{user}/sessions", "admin"),
     ("/admin/two-factor-resets", "admin"),
     ("/admin/audit", "admin"),
 ]

@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from czo_auth.api.sessions import Sessions
+from czo_auth.core.flows.administration.user_overview import user_overview
 from czo_auth.core.sessions.session import SessionPolicy
 from czo_auth.crypto import imported_hashes
 from tests.contract.checks import accepted, refused
@@ -76,6 +78,20 @@ async def test_unused_session_ends_with_its_family(deploy: Deploy) -> None:
     fresh = await here.people.sign_in(account)
     listed = accepted(await here.api.get("/sessions", bearer=fresh.token))
     assert [one["id"] for one in listed["sessions"]] == [fresh.id], "what is over is not listed"
+
+
+async def test_unused_session_is_not_shown_to_operators_and_the_host_as_live(deploy: Deploy) -> None:
+    here = await deploy(session_idle_minutes=30)
+    account, _ = await here.people.newcomer()
+    here.time.advance(minutes=20)
+    used = await here.people.sign_in(account)
+    here.time.advance(minutes=20)
+    admin = await here.people.sign_in(here.ada, "admin")
+    listed = accepted(await here.api.get(f"/admin/users/{account.id}/sessions", bearer=admin.token))
+    assert ([one["id"] for one in listed["sessions"]], listed["total"]) == ([used.id], 1)
+    assert [one.id for one in await Sessions(here.auth).list(account.id)] == [used.id]
+    overview = await user_overview(here.auth.services, account.email, now=here.clock())
+    assert overview.sessions == 1
 
 
 async def test_refresh_is_a_use(deploy: Deploy) -> None:

@@ -21,9 +21,7 @@ class Sessions(Acting):
         """
         user = await self._user(user_id)
         runtime = self._runtime
-        return await runtime.services.transactions.read(
-            lambda tx: tx.sessions.list_live(user.id, now=runtime.now())
-        )
+        return await runtime.administer_accounts.list_sessions(user.id, now=runtime.now())
 
     async def revoke(self, user_id: str, session_id: str, *, by: Principal | None = None) -> None:
         """

@@ -67,10 +67,14 @@ async def export_user(user_id: str, call: CurrentRequest) -> Answer[records.Acco
 
 
 @routes.add("GET", "/admin/users/{user_id}/sessions", access=ADMINISTRATION)
-async def list_sessions(user_id: str, call: CurrentRequest) -> records.SessionList:
+async def list_sessions(
+    user_id: str, call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
+) -> records.SessionPage:
     """List a user's live sessions, newest first."""
-    sessions = await call.runtime.administer_accounts.list_sessions(user_id, now=call.now)
-    return records.SessionList.of(sessions, own_id=call.principal.session_id, restricted_to=None)
+    page = await call.runtime.administer_accounts.list_page_of_sessions(
+        user_id, PageQuery(limit=limit, cursor=cursor), now=call.now
+    )
+    return records.SessionPage.of(page, own_id=call.principal.session_id, restricted_to=None)
 
 
 @routes.add("DELETE", "/admin/users/{user_id}/sessions", access=ADMINISTRATION, status=204)

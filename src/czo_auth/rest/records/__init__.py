@@ -104,7 +104,6 @@ from czo_auth.rest.records.sessions import (
     Principal,
     Session,
     SessionAnswer,
-    SessionList,
     SessionPage,
 )
 from czo_auth.rest.records.sign_in import (
@@ -237,7 +236,6 @@ __all__ = [
     "ServiceAccountList",
     "Session",
     "SessionAnswer",
-    "SessionList",
     "SessionPage",
     "SignedIn",
     "SignedUp",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Self
 
@@ -14,7 +13,7 @@ from czo_auth.core.passkeys.passkey import is_phishing_resistant
 from czo_auth.core.sessions import session as core
 from czo_auth.core.users import user as core_user
 from czo_auth.core.users.user_fields import UserFields
-from czo_auth.rest.records.base import LEFT_OUT, UNSAID, Count, Id, Listed, Record, Timestamp
+from czo_auth.rest.records.base import LEFT_OUT, UNSAID, Id, Listed, Record, Timestamp
 from czo_auth.rest.records.users import User
 
 Assurance = Annotated[int, WithJsonSchema({"enum": [1, 2]})]
@@ -195,14 +194,3 @@ class SessionPage(Listed):
         """Return a page of a user's sessions; *own_id* is the session of the caller."""
         listed = [ListedSession.of(each, own_id=own_id, restricted_to=restricted_to) for each in page.items]
         return cls(sessions=listed, total=page.total, next_cursor=page.next_cursor)
-
-
-class SessionList(Record):
-    sessions: list[ListedSession]
-    total: Count
-
-    @classmethod
-    def of(cls, sessions: Sequence[core.Session], *, own_id: str | None, restricted_to: str | None) -> Self:
-        """Return all sessions of a user; *own_id* is the session of the caller."""
-        listed = [ListedSession.of(each, own_id=own_id, restricted_to=restricted_to) for each in sessions]
-        return cls(sessions=listed, total=len(listed))

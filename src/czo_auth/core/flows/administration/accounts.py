@@ -12,6 +12,7 @@ from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions, record_revoked
+from czo_auth.core.flows.sessions.listing import live_sessions, page_of_sessions
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof, consume_proof, no_proof
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.flows.users.mailed_tokens import store_mail_token
@@ -121,9 +122,19 @@ class AdministerAccounts:
         def read(tx: Transaction) -> Sequence[Session]:
             if not is_id(user_id) or tx.users.find(user_id) is None:
                 raise NotFound
-            return tx.sessions.list_live(user_id, now=now)
+            return live_sessions(self._services, tx, user_id, now=now)
 
         return await self._services.transactions.read(read)
+
+    async def list_page_of_sessions(self, user_id: str, page: PageQuery, *, now: datetime) -> Page[Session]:
+        """
+        List a part of a user's live sessions, newest first.
+
+        Raises:
+            NotFound: There is no such user.
+            ValidationFailed: The cursor is not one of a page before.
+        """
+        return page_of_sessions(await self.list_sessions(user_id, now=now), page)
 
     async def end_sessions(self, user_id: str, *, context: Context) -> None:
         """

@@ -8,6 +8,7 @@ from datetime import datetime
 from czo_auth.core.errors import NotFound
 from czo_auth.core.flows.factors import demands_two_factor
 from czo_auth.core.flows.services import Services
+from czo_auth.core.flows.sessions.listing import live_sessions
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email
 from czo_auth.core.users.user import User
@@ -62,7 +63,7 @@ async def user_overview(services: Services, email: str, *, now: datetime) -> Use
             stopped=stopped,
             passkeys=tx.passkeys.count(user.id),
             api_keys=tx.api_keys.count_live(user.id, now=now),
-            sessions=len(tx.sessions.list_live(user.id, now=now)),
+            sessions=len(live_sessions(services, tx, user.id, now=now)),
         )
 
     return await services.transactions.read(read_user)

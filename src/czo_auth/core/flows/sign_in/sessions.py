@@ -15,8 +15,9 @@ from czo_auth.core.flows.sessions.issue import (
     renew_session,
     signed_in,
 )
+from czo_auth.core.flows.sessions.listing import live_sessions, page_of_sessions
 from czo_auth.core.flows.sign_in.password import SecondFactorRequired, open_challenge
-from czo_auth.core.paging import Page, PageQuery, Position, page_of
+from czo_auth.core.paging import Page, PageQuery
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import IssuedSession, Session
 from czo_auth.core.transaction import Transaction
@@ -48,17 +49,12 @@ class ManageSessions:
 
     async def list(self, *, context: Context) -> Sequence[Session]:
         """List the user's live sessions, newest first."""
-        principal, idle = context.caller, self._services.policies.sessions.idle
-        found = await self._services.transactions.read(
-            lambda tx: tx.sessions.list_live(principal.require_user(), now=context.now)
+        principal = context.caller
+        return await self._services.transactions.read(
+            lambda tx: live_sessions(
+                self._services, tx, principal.require_user(), now=context.now, own_id=principal.session_id
+            )
         )
-        return [
-            one
-            for one in found
-            if idle is None
-            or one.id == principal.session_id
-            or (one.last_used_at or one.created_at) + idle > context.now
-        ]
 
     async def list_page(self, page: PageQuery, *, context: Context) -> Page[Session]:
         """
@@ -67,10 +63,7 @@ class ManageSessions:
         Raises:
             ValidationFailed: The cursor is not one of a page before.
         """
-        position = page.position
-        found = await self.list(context=context)
-        rest = [one for one in found if position is None or _position(one) < position]
-        return page_of(rest, page, total=len(found), position=_position)
+        return page_of_sessions(await self.list(context=context), page)
 
     async def revoke(self, session_id: str, *, context: Context) -> None:
         """
@@ -173,7 +166,3 @@ class ManageSessions:
                 return required
             case user, issued:
                 return signed_in(self._services, user, issued, now=context.now)
-
-
-def _position(session: Session) -> Position:
-    return session.created_at, session.id
