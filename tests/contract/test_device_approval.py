@@ -185,6 +185,27 @@ async def test_approving_asks_for_a_recent_proof(timed: Timed) -> None:
     granted(await timed.api.post("/device/approve", body, bearer=session.token))
 
 
+MALFORMED = [
+    "orders",
+    "orders.read",
+    "a:b  c:d",
+    " a:b",
+    " ",
+    "a:b\n",
+    "é:b",
+    " ".join(f"a:b{n}" for n in range(200)),
+]
+
+
+@pytest.mark.parametrize("scope", MALFORMED, ids=lambda scope: repr(scope)[:12])
+async def test_malformed_scopes_are_refused_at_once_as_scopes(timed: Timed, scope: str) -> None:
+    """RFC 6749 section 5.2: also too many; an empty one counts as omitted, as every parameter of OAuth."""
+    form = {"client_id": CLIENT, "scope": scope}
+    oauth_error(await timed.api.http.post("/api/auth/device/code", data=form), "invalid_scope")
+    oauth_error(await timed.api.post("/device/code", form), "invalid_scope")
+    assert (await begin(timed, scope=""))["user_code"]
+
+
 async def test_scopes_that_the_approver_cannot_grant_are_refused(timed: Timed) -> None:
     codes = await begin(timed, scope="admin:everything")
     _, session = await timed.people.newcomer()

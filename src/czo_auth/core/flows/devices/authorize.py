@@ -34,6 +34,7 @@ from czo_auth.core.errors import (
     DeviceDenied,
     ExpiredDeviceCode,
     InvalidDeviceCode,
+    InvalidScope,
     InvalidUserCode,
     OpenedInAnotherSession,
     RateLimited,
@@ -114,7 +115,8 @@ class AuthorizeDevice:
         Begin: generate the codes and store the request.
 
         Raises:
-            ValidationFailed: Invalid name, the scopes or the lifetime.
+            ValidationFailed: Invalid name or lifetime.
+            InvalidScope: A scope is malformed, or there are too many.
             RateLimited: This address, or the whole deployment, has too many pending requests.
         """
         lifetime = KEY_LIFETIME if asked.key_lifetime is None else asked.key_lifetime
@@ -132,7 +134,7 @@ class AuthorizeDevice:
             id=new_id(context.now),
             client_id=client_id,
             name=client_id if asked.name is None else checked_name(asked.name),
-            scopes=check_form(asked.scopes),
+            scopes=_checked_scopes(asked.scopes),
             organization_id=asked.organization_id,
             key_lifetime_seconds=int(lifetime.total_seconds()),
             ip=context.ip,
@@ -379,6 +381,14 @@ def shown_user_code(text: str) -> str:
     """Return a code as people read it: ``ABCD-EFGH``."""
     code = canonical_user_code(text) or ""
     return f"{code[:4]}-{code[4:]}"
+
+
+def _checked_scopes(scopes: Sequence[str]) -> tuple[str, ...]:
+    # Where scopes are an OAuth parameter, a malformed one has an error of its own: RFC 6749 section 5.2.
+    try:
+        return check_form(scopes)
+    except ValidationFailed as refused:
+        raise InvalidScope(refused.details[0][1]) from None
 
 
 def _digests(ring: KeyRing, user_code: str) -> list[str]:
