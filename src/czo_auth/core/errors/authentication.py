@@ -48,7 +48,7 @@ class UserRequired(Forbidden):
 
 class ReauthenticationRequired(Forbidden):
     code = "REAUTHENTICATION_REQUIRED"
-    message = "Confirm it is you first: enter your password again."
+    message = "Confirm it is you first: send your password, and a code if two-factor authentication is on."
 
 
 class InsufficientScope(Forbidden):
