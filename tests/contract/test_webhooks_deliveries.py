@@ -156,6 +156,9 @@ async def test_failed_delivery_is_retried_and_then_given_up(deploy: Deploy, rece
     (line,) = await wait_for_statuses(here, session, base, made["webhook"]["id"], "dead")
     assert (line["attempts"], line["nextAt"]) == (3, None)
     assert len({request.id for request in receiver.requests}) == 1
+    # Each attempt is signed with its own time: receivers refuse signatures that are minutes old.
+    first, *later = (int(request.headers["webhook-timestamp"]) for request in receiver.requests)
+    assert [at - first for at in later] == [67, 67 + 670]
     assert (
         accepted(
             await here.api.get(f"{base}/{made['webhook']['id']}/deliveries?status=dead", bearer=session.token)

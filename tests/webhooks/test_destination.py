@@ -41,6 +41,9 @@ REFUSED = {
     "a cloud's inner name": "https://metadata.google.internal/",
     "a name of the local network": "https://printer.local/",
     "a home's name": "https://router.home.arpa/",
+    **{f"a name below {domain}": f"https://wiki.{domain}/" for domain in ("intranet", "lan", "home", "corp")},
+    "an address's own name": "https://1.0.0.127.in-addr.arpa/",
+    "an address's own name of IPv6": "https://1.0.0.0.ip6.arpa/",
     "a user": "https://user@example.com/",
     "a user and a password": "https://user:password@example.com/",
     "a user that looks like the host": "https://example.com:443@127.0.0.1/",
@@ -112,6 +115,8 @@ def test_addresses_that_are_reachable_from_everywhere(address: str) -> None:
     [
         *("0.0.0.0", "10.0.0.1", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1", "192.0.0.8"),
         *("192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1", "198.51.100.1", "203.0.113.1"),
+        # Anycast of AS112 and of multicast relays: the nearest one answers, which may be this network's own.
+        *("192.31.196.1", "192.52.193.1", "192.175.48.1", "2620:4f:8000::1"),
         *("168.63.129.16", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255"),
         *(
             "::",
@@ -128,6 +133,7 @@ def test_addresses_that_are_reachable_from_everywhere(address: str) -> None:
         *("::ffff:127.0.0.1", "::ffff:169.254.169.254", "::ffff:0:127.0.0.1", "::127.0.0.1", "::8.8.8.8"),
         *("64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::808:808", "64:ff9b:1:a00::1"),
         *("2002:7f00:1::1", "2002:808:808::1", "2001:0:7f00:1::1", "2606:4700::5efe:10.0.0.1"),
+        *("2606:4700::200:5efe:10.0.0.1", "2606:4700:4700::1111%eth0"),
         *("", "example.com", "8.8.8", "8.8.8.8:443"),
     ],
 )

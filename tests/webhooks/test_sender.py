@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import socket
 import ssl
 from collections.abc import Sequence
 from datetime import timedelta
@@ -82,6 +83,24 @@ async def test_headers_without_an_end_are_not_read() -> None:
     async with Receiver(answer=endless) as receiver:
         with pytest.raises(AttemptFailed):
             await send(HttpWebhookSender(time_limit=LONG), to(receiver))
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_early_answers_without_an_end_are_not_read(tmp_path: Path, scheme: str) -> None:
+    async def early(request: object, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100)
+            await writer.drain()
+
+    serving, trusting = certificates(tmp_path, "hooks.example.com")
+    async with Receiver(answer=early, ssl_context=serving if scheme == "https" else None) as receiver:
+        url = f"{scheme}://hooks.example.com:{receiver.port}/hook"
+        sender = HttpWebhookSender(
+            time_limit=timedelta(seconds=5), resolve=Names(["127.0.0.1"]), ssl_context=trusting
+        )
+        # Given up for its length, long before the time is over.
+        with pytest.raises(AttemptFailed, match="the connection failed"):
+            await send(sender, parse_destination(url, allowed_hosts={"hooks.example.com"}))
 
 
 @pytest.mark.parametrize("code", [301, 302, 307, 308])
@@ -196,6 +215,15 @@ async def test_name_is_checked_again_at_each_connection() -> None:
             await sender.send(parse_destination(HOOK, allowed_hosts=()), headers={}, body=b"")
     assert len(names.asked) == 2
     await sender.close()
+
+
+async def test_name_that_is_not_known_is_a_failure_that_says_so() -> None:
+    async def unknown(host: str, port: int) -> Sequence[str]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    sender = HttpWebhookSender(time_limit=LONG, resolve=unknown)
+    with pytest.raises(AttemptFailed, match="the name is not known"):
+        await send(sender, parse_destination(HOOK, allowed_hosts=()))
 
 
 async def test_name_server_that_never_answers_ends_with_the_time_limit() -> None:

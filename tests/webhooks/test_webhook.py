@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from czo_auth.core.events.types import EVENT_TYPES, Event
-from czo_auth.core.webhooks.webhook import Webhook, family_of
+from czo_auth.core.webhooks.webhook import Webhook, family_of, matches
 
 NOW = datetime(2026, 2, 13, 9, 30, tzinfo=UTC)
 
@@ -52,3 +52,8 @@ def test_endpoint_receives_what_its_patterns_name() -> None:
     one = endpoint(None, "auth.apikey.*", "auth.org.created")
     types = {type_ for type_ in EVENT_TYPES if one.wants(event(type_))}
     assert types == {each for each in EVENT_TYPES if family_of(each) == "apikey"} | {"auth.org.created"}
+
+
+def test_group_ends_at_its_dot() -> None:
+    assert matches("auth.org.*", "auth.org.created")
+    assert not matches("auth.org.*", "auth.organization.created")
