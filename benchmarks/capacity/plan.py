@@ -12,9 +12,6 @@ AT_MOST = 0.6
 REMEMBERED = 200_000
 """Keys that a process may cache, about a kilobyte each; most expire before."""
 
-SERVER_MICROSECONDS = 24.0
-"""CPU of the web server around one request, as docs/performance.md measures it without czo-auth (“hello”)."""
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -40,11 +37,19 @@ def plan(
     processes: int,
     changes_a_second: float,
     bound_seconds: float,
+    server_cost: float,
     recalled_cost: float,
     asked_cost: float,
     database_cost: float,
 ) -> Plan:
-    """Compute cores; costs in µs of CPU for one check."""
+    """
+    Compute cores; costs in µs of CPU for one check.
+
+    Args:
+        server_cost: Of the web server around one check.
+        recalled_cost, asked_cost: Of the process, for a key from its cache and for one from the database.
+        database_cost: Of PostgreSQL, for a key that a process asks for.
+    """
     load = Load(
         keys=keys,
         checks_a_second=checks_a_second / processes,
@@ -54,7 +59,7 @@ def plan(
     )
     # Long enough that the cache is as full as it gets.
     part = recalled(load, seconds=3 * bound_seconds, chance=random.Random(3))
-    server = SERVER_MICROSECONDS + part * recalled_cost + (1 - part) * asked_cost
+    server = server_cost + part * recalled_cost + (1 - part) * asked_cost
     asked = checks_a_second * (1 - part)
     return Plan(
         changes_a_second=changes_a_second,

@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass
 
 ZIPF = 1.0001
-"""Exponent of how unevenly keys are used: the busiest key of 10⁸ makes a twentieth of the requests."""
+"""Exponent of how unevenly keys are used: the busiest key of 10⁸ makes 3.8 % of the requests."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from czo_auth.core.context import Context
 from czo_auth.core.events.types import API_KEY_CREATED, SIGN_IN, AuditEvent
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
+from czo_auth.core.webhooks.webhook import Webhook, WebhookSecret
 from czo_auth.storage import Storage, open_storage
 from czo_auth.storage.migrate import upgrade
 from czo_auth.storage.sqlite_file import database_path
@@ -72,6 +73,8 @@ KINDS: Final[dict[str, Step]] = {
     "event, with its audit record": _record(API_KEY_CREATED),
 }
 
+DELIVERY: Final = "delivery of an event to a webhook endpoint"
+
 
 async def measure(directory: Path, postgres: PostgresServer, *, each: int) -> Iterator[Size]:
     """Write *each* things of every kind into both databases."""
@@ -79,7 +82,7 @@ async def measure(directory: Path, postgres: PostgresServer, *, each: int) -> It
     url = postgres.url(postgres.create_database())
     on_sqlite = await _growth(f"sqlite:///{file}", each, lambda: _file_bytes(file))
     on_postgres = await _growth(url, each, lambda: _database_bytes(postgres, url))
-    return iter([Size(kind, on_sqlite[kind] / each, on_postgres[kind] / each) for kind in KINDS])
+    return iter([Size(kind, on_sqlite[kind] / each, on_postgres[kind] / each) for kind in (*KINDS, DELIVERY)])
 
 
 async def _growth(url: str, each: int, size: Callable[[], int]) -> dict[str, int]:
@@ -96,6 +99,9 @@ async def _growth(url: str, each: int, size: Callable[[], int]) -> dict[str, int
             for _ in range(each // BATCH):
                 await _write(storage, step, user, context)
             grown[kind] = size() - before
+        before = size()
+        await _deliver(storage)
+        grown[DELIVERY] = size() - before
     finally:
         await storage.close()
     return grown
@@ -107,6 +113,37 @@ async def _write(storage: Storage, step: Step, user: User, context: Context) -> 
             step(tx, user)
 
     await storage.transactions.run(write_batch, context)
+
+
+async def _deliver(storage: Storage) -> None:
+    """Make one delivery of each event that was written before."""
+    webhook = Webhook(
+        id=an_id(),
+        organization_id=None,
+        url="https://hooks.example.com/czo-auth",
+        events=("*",),
+        description=None,
+        enabled=True,
+        disabled_reason=None,
+        failing_since=None,
+        dead_since=None,
+        created_by=None,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    secret = WebhookSecret(
+        id=an_id(), webhook_id=webhook.id, sealed_secret="sealed", created_at=NOW, expires_at=None
+    )
+
+    def add(tx: Transaction) -> None:
+        tx.webhooks.add(webhook, secret)
+        tx.webhooks.replay_since(webhook.id, NOW)
+
+    await storage.transactions.run(add)
+    while await storage.transactions.run(
+        lambda tx: tx.webhook_deliveries.spread_replay(limit=BATCH, now=NOW)
+    ):
+        pass
 
 
 def _file_bytes(path: Path) -> int:

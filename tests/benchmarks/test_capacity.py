@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
-from benchmarks.capacity.__main__ import PAGE, with_tables
-from benchmarks.capacity.plan import plan
+from benchmarks.capacity.__main__ import CHECKS, PAGE, server_cost, with_tables
+from benchmarks.capacity.plan import AT_MOST, plan
 from benchmarks.capacity.reality import compare
 from benchmarks.capacity.simulation import Load, drawn, recalled
 from tests.support.postgres import PostgresServer
@@ -44,6 +45,7 @@ def test_plan_is_the_arithmetic_of_the_page() -> None:
         processes=60,
         changes_a_second=1e9,
         bound_seconds=1,
+        server_cost=24,
         recalled_cost=1,
         asked_cost=76,
         database_cost=30,
@@ -51,6 +53,32 @@ def test_plan_is_the_arithmetic_of_the_page() -> None:
     # Nothing is recalled: 60,000 × (24 + 76) µs are 6 cores, busy to 60 % 10.
     assert found.recalled == 0
     assert (found.server_cores, found.database_cores) == (pytest.approx(10), pytest.approx(3))
+
+
+def rows_of(name: str) -> list[list[str]]:
+    """Read a table of the page, without its head."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+    lines = PAGE.read_text("utf-8").partition(begin)[2].partition(end)[0].splitlines()[2:]
+    return [[cell.strip().replace(",", "") for cell in line.strip("| ").split("|")] for line in lines]
+
+
+def test_cores_on_the_page_follow_from_the_costs_on_the_page() -> None:
+    recalled_cost, asked_cost, database_cost, server = (float(row[1]) for row in rows_of("costs"))
+    for _, _, part, asked, cores, database_cores in rows_of("plan"):
+        share = 1 - float(asked) / CHECKS
+        assert float(part) == pytest.approx(share, abs=0.006)
+        busy = server + share * recalled_cost + (1 - share) * asked_cost
+        # As rounded there.
+        assert float(cores) == pytest.approx(CHECKS * busy / 1e6 / AT_MOST, abs=0.06)
+        assert float(database_cores) == pytest.approx(
+            CHECKS * (1 - share) * database_cost / 1e6 / AT_MOST, abs=0.06
+        )
+
+
+def test_web_server_takes_what_the_last_benchmark_measured() -> None:
+    page = (PAGE.parent / "performance.md").read_text("utf-8")
+    measured = re.findall(r"^\| hello \| raw ASGI hello \|.*?\| ([0-9.]+) \|", page, re.MULTILINE)
+    assert server_cost() == pytest.approx(max(map(float, measured)), abs=0.06)
 
 
 def test_tables_are_on_the_page_and_can_be_replaced() -> None:
