@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
+from czo_auth.core import paging
 from tests.contract.acting import (
     UNKNOWN,
     administrator,
@@ -159,6 +162,43 @@ async def test_search_is_for_a_literal_part_of_address_or_name(live: Live) -> No
     assert await search(f"{tag} A_B") == [names[2]]
     assert await search(f"' OR 1=1 -- {tag}") == []
     assert await search(addressed.email.upper()) == [addressed.name]
+
+
+async def test_total_of_a_filtered_list_is_counted_up_to_a_bound(
+    timed: Timed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    tag = uuid4().hex[:12]
+    for number in range(4):
+        account = await timed.people.sign_up(name=f"{tag} {number}")
+        session = await timed.people.sign_in(account, "customer")
+        await create_key(timed.api, session)
+        await found(timed.api, session, f"{tag} {number}")
+
+    async def totals(path: str) -> tuple[object, object]:
+        body = await ask(timed, admin, path)
+        return body["total"], body.get("totalIsLowerBound")
+
+    filtered = (
+        f"/admin/users?search={tag}",
+        f"/admin/api-keys?search={tag}",
+        f"/admin/organizations?search={tag}",
+    )
+    everything = ("/admin/users", "/admin/api-keys", "/admin/organizations", "/admin/audit")
+    signed_up = "/admin/audit?action=auth.user.registered"
+    exact = {path: await totals(path) for path in (*everything, signed_up)}
+    assert all(bound is None for _, bound in exact.values())
+    monkeypatch.setattr(paging, "MAX_COUNTED", 4)
+    assert {path: await totals(path) for path in filtered} == dict.fromkeys(filtered, (4, None))
+    monkeypatch.setattr(paging, "MAX_COUNTED", 3)
+    assert {path: await totals(path) for path in (*filtered, signed_up)} == dict.fromkeys(
+        (*filtered, signed_up), (3, True)
+    )
+    assert {path: await totals(path) for path in everything} == {path: exact[path] for path in everything}
+    whole = await ask(timed, admin, f"/admin/users?search={tag}&limit=2")
+    rest = await ask(timed, admin, f"/admin/users?search={tag}&limit=2&cursor={whole['nextCursor']}")
+    names = sorted(user["name"] for user in whole["users"] + rest["users"])
+    assert names == [f"{tag} {number}" for number in range(4)]
 
 
 async def test_pages_hold_everybody_once(live: Live) -> None:

@@ -35,8 +35,8 @@ SMALL = frozenset(
 """Tables with a bound of their own, whatever the deployment grows to."""
 
 _COUNTS = "the overview of the administrators and the doctor count everybody"
-_TEXT = "a text is looked for anywhere in names and addresses, and the total counts all that match"
-_USERS = "filters, texts under three characters and frequent ones read everybody; test_user_search.py has the others"
+_TEXT = "a text is looked for anywhere in names and addresses, and few may match"
+_USERS = "filters and texts under three characters that few match read everybody; test_user_search.py has the others"
 _OPERATOR = "a command of the operator, which goes through everything"
 _HOLDERS = "goes through the holders of an actor type, who may be everybody"
 READ_WHOLE: dict[str, str] = {

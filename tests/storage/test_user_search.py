@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Iterable
@@ -298,6 +299,37 @@ async def test_page_of_a_text_that_everybody_has_ends_early(
         assert read["Index Name"] == "czo_auth_users_pk"
 
 
+async def test_count_of_a_text_that_everybody_has_ends_at_its_bound(
+    storage: Storage, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond it nobody is read, so the cost does not grow with the number of users."""
+    monkeypatch.setattr(user_search, "MAX_LISTED", 50)
+    monkeypatch.setattr(user_search, "MAX_CANDIDATES", 100)
+    await fill(storage, migrated_url)
+
+    def count(tx: Transaction) -> int:
+        return tx.users.count(UserFilter(text="person"), up_to=101)
+
+    assert await storage.transactions.read(count) == 101
+    sent = await plans_of(storage, UserFilter(text="person"), up_to=101)
+    candidates = [" ".join(sql.split()) for sql, _ in sent if "MATCH" in sql]
+    assert len(candidates) == (4 if is_sqlite(storage) else 0)
+    # SQLite lists all that IN names before it reads a row: a limit outside would come too late.
+    assert all(re.search(r"MATCH \? LIMIT \?", sql) for sql in candidates)
+    ((sql, plan),) = [each for each in sent if "ORDER BY" not in each[0] and "MATCH" not in each[0]]
+    if is_sqlite(storage):
+        assert "LIMIT" in sql
+        assert not any("TEMP B-TREE" in line for line in plan), sql
+    else:
+        assert limits_of(plan) == [101]
+
+
+def limits_of(node: dict[str, Any]) -> list[int]:
+    """List how many rows each limit in a plan of PostgreSQL lets through."""
+    inner = [rows for each in node.get("Plans", ()) for rows in limits_of(each)]
+    return [node["Plan Rows"], *inner] if node["Node Type"] == "Limit" else inner
+
+
 def reads_of_users(node: dict[str, Any]) -> list[dict[str, Any]]:
     """Find what PostgreSQL does with the table of users."""
     inner = [read for each in node.get("Plans", ()) for read in reads_of_users(each)]
@@ -322,7 +354,9 @@ async def fill(storage: Storage, url: str) -> None:
     await execute(url, f"INSERT INTO czo_auth_users ({COLUMNS}) VALUES {values}", "ANALYZE")
 
 
-async def plans_of(storage: Storage, matching: UserFilter) -> list[tuple[str, Any]]:
+async def plans_of(
+    storage: Storage, matching: UserFilter, *, up_to: int | None = None
+) -> list[tuple[str, Any]]:
     """Search and count, and return the statements on users with their plans."""
     explain = explain_on_sqlite if is_sqlite(storage) else explain_on_postgresql
     found: list[tuple[str, Any]] = []
@@ -339,7 +373,7 @@ async def plans_of(storage: Storage, matching: UserFilter) -> list[tuple[str, An
         event.listen(Engine, "before_cursor_execute", note)
         try:
             tx.users.search(matching, page=PageQuery(limit=100))
-            tx.users.count(matching)
+            tx.users.count(matching, up_to=up_to)
         finally:
             event.remove(Engine, "before_cursor_execute", note)
 

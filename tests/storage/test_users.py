@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from czo_auth.core.paging import Page, PageQuery, page_by_id
+from czo_auth.core.paging import Page, PageQuery, Total, page_by_id
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.store import MailPurpose, MailToken, UserFilter
 from czo_auth.core.users.user import User
@@ -118,7 +118,7 @@ async def test_search_goes_through_all_users_in_pages(rows: Rows) -> None:
 async def read_page(rows: Rows, query: PageQuery) -> Page[User]:
     def read(tx: Transaction) -> Page[User]:
         found = tx.users.search(UserFilter(), page=query)
-        return page_by_id(found, query, total=tx.users.count(), id_of=lambda user: user.id)
+        return page_by_id(found, query, total=Total(tx.users.count()), id_of=lambda user: user.id)
 
     return await rows.run(read)
 

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from czo_auth.core import paging
 from czo_auth.web.pages import administration
 from tests.web.conftest import Pages
 
@@ -38,6 +39,25 @@ async def test_users_are_narrowed_by_status_actor_type_and_two_factors(pages: Pa
     assert here.carol.email in await emails("two_factor=on")
     assert here.carol.email not in await emails("two_factor=off")
     assert "Nothing matches." in await emails("search=nobody-like-this")
+
+
+async def test_lists_with_more_matches_than_are_counted_say_so(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = pages.here
+    admin = (await here.people.sign_in(here.ada, "admin")).token
+    lists = ("users?search=example", "audit?outcome=success")
+
+    async def shown(path: str) -> str:
+        text = (await pages.get(f"/admin/{path}", session=admin)).text
+        return re.findall(r'<p role="status">([^<]+)</p>', text)[0]
+
+    for path in lists:
+        assert re.fullmatch(r"Found: \d+", await shown(path))
+    monkeypatch.setattr(paging, "MAX_COUNTED", 1)
+    for path in lists:
+        assert await shown(path) == "Found: 1 or more"
+    assert re.fullmatch(r"Found: \d+", await shown("users"))
 
 
 async def test_a_person_leads_back_to_the_list_they_were_found_in_also_after_a_change(pages: Pages) -> None:

@@ -136,6 +136,9 @@ MAX_TRIGRAMS: Final = 64
 MAX_CANDIDATES: Final = 10_000
 """With more, SQLite reads users in the order of the list: those that match are so frequent that a page is soon full."""
 
+MAX_COUNTED: Final = 10_000
+"""Matches of a filter or a searched text: a list with more says that its total is a lower bound."""
+
 # --- GraphQL documents -----------------------------------------------------------------------------------------------
 MAX_GRAPHQL_TOKENS: Final = 500
 MAX_GRAPHQL_DEPTH: Final = 8

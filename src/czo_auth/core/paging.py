@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.ids import is_id
-from czo_auth.core.limits import DEFAULT_PAGE, MAX_CURSOR
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_COUNTED, MAX_CURSOR
 
 T = TypeVar("T")
 
@@ -68,6 +68,38 @@ class PageQuery:
 FIRST_PAGE = PageQuery()
 
 
+class CountRows(Protocol):
+    """Counts the rows of a list, at most *up_to*; None counts all."""
+
+    def __call__(self, *, up_to: int | None) -> int:
+        """Count them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """
+    How many rows a list has.
+
+    Attributes:
+        is_lower_bound: Whether there are more than *rows*, and it is not known how many.
+    """
+
+    rows: int
+    is_lower_bound: bool = False
+
+    @classmethod
+    def of(cls, count: CountRows, *, is_filtered: bool) -> Total:
+        """
+        Count the rows of a list: all of them, or up to `limits.MAX_COUNTED` of those that match a filter.
+
+        Counting what a filter finds means to look at each row, and many rows may match.
+        """
+        if not is_filtered:
+            return cls(count(up_to=None))
+        counted = count(up_to=MAX_COUNTED + 1)
+        return cls(min(counted, MAX_COUNTED), is_lower_bound=counted > MAX_COUNTED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
     """
@@ -75,12 +107,14 @@ class Page(Generic[T]):
 
     Attributes:
         total: Rows of the whole list.
+        total_is_lower_bound: Whether the list has more rows than *total*, and it is not known how many.
         next_cursor: Where the next page begins; None at the end.
         previous_cursor: Where the page before ends; None at the beginning, and in lists that go forward only.
     """
 
     items: Sequence[T]
     total: int
+    total_is_lower_bound: bool = False
     next_cursor: str | None = None
     previous_cursor: str | None = None
 
@@ -100,7 +134,7 @@ def page_of(
     return Page(items=items, total=total, next_cursor=_write(position(items[-1])) if goes_on else None)
 
 
-def page_by_id(found: Sequence[T], request: PageQuery, *, total: int, id_of: Callable[[T], str]) -> Page[T]:
+def page_by_id(found: Sequence[T], request: PageQuery, *, total: Total, id_of: Callable[[T], str]) -> Page[T]:
     """
     Make a page of a list that sorts by id alone.
 
@@ -114,7 +148,8 @@ def page_by_id(found: Sequence[T], request: PageQuery, *, total: int, id_of: Cal
         items, has_next, has_previous = found[: request.limit], goes_on, request.cursor is not None
     return Page(
         items=items,
-        total=total,
+        total=total.rows,
+        total_is_lower_bound=total.is_lower_bound,
         next_cursor=id_of(items[-1]) if items and has_next else None,
         previous_cursor=id_of(items[0]) if items and has_previous else None,
     )

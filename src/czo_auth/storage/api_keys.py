@@ -168,6 +168,7 @@ class SqlApiKeys(ApiKeyRows, ApiKeys):
         organization_id: str | None = None,
         unused_since: datetime | None = None,
         now: datetime,
+        up_to: int | None = None,
     ) -> int:
         return self._how_many(
             self._tables.api_keys if text is None else self._with_owners(),
@@ -175,6 +176,7 @@ class SqlApiKeys(ApiKeyRows, ApiKeys):
             self._is_of(organization_id),
             self._is_unused(unused_since),
             self._matches(text),
+            up_to=up_to,
         )
 
     def count_live(self, owner_id: str, *, now: datetime) -> int:

@@ -90,10 +90,8 @@ class SqlOrganizations(Store, Organizations):
         statement = select(*columns(organizations, Organization)).where(self._matches(text))
         return [made(Organization, row) for row in self._page_by_id(statement, organizations, page)]
 
-    def count(self, *, text: str | None) -> int:
-        organizations = self._tables.organizations
-        statement = select(func.count()).select_from(organizations).where(self._matches(text))
-        return self._connection.execute(statement).scalar_one()
+    def count(self, *, text: str | None, up_to: int | None = None) -> int:
+        return self._how_many(self._tables.organizations, self._matches(text), up_to=up_to)
 
     def list_acting_owners(self, organization_id: str) -> Sequence[Member]:
         members, users = self._tables.members, self._tables.users

@@ -133,9 +133,12 @@ class Store:
         found = list(self._connection.execute(ordered))
         return found[::-1] if page.backward else found
 
-    def _how_many(self, table: FromClause, *conditions: ColumnElement[bool]) -> int:
-        """Count rows."""
+    def _how_many(self, table: FromClause, *conditions: ColumnElement[bool], up_to: int | None = None) -> int:
+        """Count rows, at most *up_to*."""
         statement = select(func.count()).select_from(table).where(*conditions)
+        if up_to is not None:
+            some = select(literal(1)).select_from(table).where(*conditions).limit(up_to)
+            statement = select(func.count()).select_from(some.subquery())
         return self._connection.execute(statement).scalar_one()
 
     def _prune(self, table: Table, due: Column[Any], before: datetime) -> int:

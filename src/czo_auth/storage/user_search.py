@@ -135,15 +135,17 @@ def sqlite_candidates(connection: Connection, tables: Tables, searched: str) -> 
     index, numbers = table(tables.user_search_table, column("rowid")), _numbers(tables)
     matched = literal_column(tables.user_search_table).op("MATCH", is_comparison=True)(query)
     candidates = select(index.c.rowid).where(matched)
-    ids = select(numbers.c.user_id).where(numbers.c.number.in_(candidates))
-    # A few are read at once: each lookup in the index goes through lists that grow with the number of users.
-    few = connection.execute(ids.limit(MAX_LISTED + 1)).scalars().all()
+    ids = select(numbers.c.user_id)
+    # A few are read at once: each lookup in the index goes through lists that grow with the number of users. The limit
+    # is on the candidates, because SQLite lists all that IN names before it reads the first row.
+    first = ids.where(numbers.c.number.in_(candidates.limit(MAX_LISTED + 1)))
+    few = connection.execute(first).scalars().all()
     if len(few) <= MAX_LISTED:
         return tables.users.c.id.in_(few)
     some = candidates.limit(MAX_CANDIDATES + 1).subquery()
     if connection.execute(select(func.count()).select_from(some)).scalar_one() > MAX_CANDIDATES:
         return true()
-    return tables.users.c.id.in_(ids)
+    return tables.users.c.id.in_(ids.where(numbers.c.number.in_(candidates)))
 
 
 def _numbers(tables: Tables) -> TableClause:

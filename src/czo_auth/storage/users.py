@@ -179,13 +179,13 @@ class SqlUsers(Store, Users):
         statement = self._select().where(self._matches(matching), self._may_contain(matching.text))
         return [made(User, row) for row in self._page_by_id(statement, self._tables.users, page)]
 
-    def count(self, matching: UserFilter = EVERYBODY) -> int:
+    def count(self, matching: UserFilter = EVERYBODY, *, up_to: int | None = None) -> int:
         users, factors = self._tables.users, self._tables.factors
         joined = users.outerjoin(factors, factors.c.user_id == users.c.id)
         conditions = (
             () if matching == EVERYBODY else (self._matches(matching), self._may_contain(matching.text))
         )
-        return self._how_many(users if matching.two_factor is None else joined, *conditions)
+        return self._how_many(users if matching.two_factor is None else joined, *conditions, up_to=up_to)
 
     def has_search_index(self) -> bool:
         return has_search_index(self._connection, self._tables)

@@ -120,10 +120,11 @@ class SqlWebhooks(Store, Webhooks):
         statement = select(*columns(deliveries, Delivery)).where(below, self._logged(webhook_id, status))
         return self._all(Delivery, statement.order_by(deliveries.c.number.desc()).limit(limit))
 
-    def count_deliveries(self, webhook_id: str, *, status: DeliveryStatus | None) -> int:
+    def count_deliveries(
+        self, webhook_id: str, *, status: DeliveryStatus | None, up_to: int | None = None
+    ) -> int:
         deliveries = self._tables.webhook_deliveries
-        statement = select(func.count()).select_from(deliveries).where(self._logged(webhook_id, status))
-        return self._connection.execute(statement).scalar_one()
+        return self._how_many(deliveries, self._logged(webhook_id, status), up_to=up_to)
 
     def add_test(self, webhook_id: str, *, event_id: str, now: datetime) -> Delivery:
         deliveries = self._tables.webhook_deliveries

@@ -122,8 +122,9 @@ class ApiKeys(Protocol):
         organization_id: str | None = None,
         unused_since: datetime | None = None,
         now: datetime,
+        up_to: int | None = None,
     ) -> int:
-        """Count the keys that match."""
+        """Count the keys that match, at most *up_to*; None counts all."""
 
     def list_acting(
         self,

@@ -92,5 +92,5 @@ class AuditLog(Protocol):
     def audit_above(self, sequence: int, matching: AuditFilter, *, limit: int) -> Sequence[AuditRecord]:
         """Read the nearest audit records above *sequence* that match, newest first."""
 
-    def count_audit(self, matching: AuditFilter) -> int:
-        """Count the audit records that match."""
+    def count_audit(self, matching: AuditFilter, *, up_to: int | None = None) -> int:
+        """Count the audit records that match, at most *up_to*; None counts all, as does a filter that all match."""

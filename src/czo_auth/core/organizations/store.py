@@ -53,8 +53,8 @@ class Organizations(Protocol):
         beyond it; literal, not a pattern.
         """
 
-    def count(self, *, text: str | None) -> int:
-        """Count the organizations that match."""
+    def count(self, *, text: str | None, up_to: int | None = None) -> int:
+        """Count the organizations that match, at most *up_to*; None counts all."""
 
     def list_acting_owners(self, organization_id: str) -> Sequence[Member]:
         """Read the owners who are not banned, each with the address that mail goes to, oldest first."""

@@ -162,8 +162,8 @@ class Users(Protocol):
             ValidationFailed: The cursor is not valid.
         """
 
-    def count(self, matching: UserFilter = EVERYBODY) -> int:
-        """Count the users that match."""
+    def count(self, matching: UserFilter = EVERYBODY, *, up_to: int | None = None) -> int:
+        """Count the users that match, at most *up_to*; None counts all."""
 
     def has_search_index(self) -> bool:
         """Return whether a search by a text has an index; without one it reads every user."""

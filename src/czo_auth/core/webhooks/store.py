@@ -96,8 +96,10 @@ class Webhooks(Protocol):
     ) -> Sequence[Delivery]:
         """Read deliveries below the number *before* (None: all), newest first."""
 
-    def count_deliveries(self, webhook_id: str, *, status: DeliveryStatus | None) -> int:
-        """Count deliveries."""
+    def count_deliveries(
+        self, webhook_id: str, *, status: DeliveryStatus | None, up_to: int | None = None
+    ) -> int:
+        """Count deliveries, at most *up_to*; None counts all."""
 
     def add_test(self, webhook_id: str, *, event_id: str, now: datetime) -> Delivery:
         """Make a delivery of an event that the outbox does not hold; of such, the newest hundred are kept."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from czo_auth.core.context import Context
@@ -20,7 +21,7 @@ from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.mail_drafts import compose_account_created
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Member, Organization
-from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_by_id
+from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, Total, page_by_id
 from czo_auth.core.sessions.session import Session
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email, deliverable_email
@@ -181,9 +182,8 @@ class AdministerAccounts:
 
         def read(tx: Transaction) -> Page[Organization]:
             found = tx.organizations.search(text=text, page=page)
-            return page_by_id(
-                found, page, total=tx.organizations.count(text=text), id_of=lambda each: each.id
-            )
+            total = Total.of(partial(tx.organizations.count, text=text), is_filtered=text is not None)
+            return page_by_id(found, page, total=total, id_of=lambda each: each.id)
 
         return await self._services.transactions.read(read)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 from czo_auth.core.api_keys.key import OwnedApiKey
 from czo_auth.core.flows.services import Services
-from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_by_id
+from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, Total, page_by_id
 from czo_auth.core.transaction import Transaction
 
 
@@ -36,9 +37,14 @@ async def search_api_keys(
         found = tx.api_keys.search(
             text=text, organization_id=organization_id, unused_since=unused_since, page=page, now=now
         )
-        total = tx.api_keys.count_found(
-            text=text, organization_id=organization_id, unused_since=unused_since, now=now
+        count = partial(
+            tx.api_keys.count_found,
+            text=text,
+            organization_id=organization_id,
+            unused_since=unused_since,
+            now=now,
         )
+        total = Total.of(count, is_filtered=(text, organization_id, unused_since) != (None, None, None))
         return page_by_id(found, page, total=total, id_of=lambda each: each.key.id)
 
     return await services.transactions.read(find_page)

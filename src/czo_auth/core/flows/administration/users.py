@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.budgets import Budget
@@ -32,7 +33,7 @@ from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof, consume_proof, no_proof
 from czo_auth.core.mail import MailDraft
-from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_by_id
+from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, Total, page_by_id
 from czo_auth.core.recorded import RECORDED_EVERY, RecordedOnce
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email
@@ -57,7 +58,8 @@ class Administration:
 
         def find_page(tx: Transaction) -> Page[User]:
             found = tx.users.search(matching, page=page)
-            return page_by_id(found, page, total=tx.users.count(matching), id_of=lambda user: user.id)
+            total = Total.of(partial(tx.users.count, matching), is_filtered=matching != EVERYBODY)
+            return page_by_id(found, page, total=total, id_of=lambda user: user.id)
 
         return await self._services.transactions.read(find_page)
 
@@ -306,7 +308,7 @@ class Administration:
 
     async def audit(
         self, matching: AuditFilter, *, before: int | None = None, above: int | None = None, limit: int
-    ) -> tuple[Sequence[AuditRecord], int]:
+    ) -> tuple[Sequence[AuditRecord], Total]:
         """
         Read the audit log, newest first, and how many records match.
 
@@ -316,12 +318,13 @@ class Administration:
             limit: Unit: records.
         """
 
-        def read_page(tx: Transaction) -> tuple[Sequence[AuditRecord], int]:
+        def read_page(tx: Transaction) -> tuple[Sequence[AuditRecord], Total]:
             if above is not None:
                 found = tx.audit_log.audit_above(above, matching, limit=limit)
             else:
                 found = tx.audit_log.audit_before(before, matching, limit=limit)
-            return found, tx.audit_log.count_audit(matching)
+            count = partial(tx.audit_log.count_audit, matching)
+            return found, Total.of(count, is_filtered=matching != AuditFilter())
 
         return await self._services.transactions.read(read_page)
 
