@@ -59,6 +59,13 @@ async def deploy_sqlite(sqlite_databases: SqliteDatabases) -> AsyncIterator[Depl
 
 
 @pytest.fixture
+async def deploy_postgres(postgres_databases: PostgresDatabases) -> AsyncIterator[Deploy]:
+    """The same where it is about the locks of PostgreSQL."""
+    async with _deploying(postgres_databases) as deploy:
+        yield deploy
+
+
+@pytest.fixture
 async def timed(deploy: Deploy) -> Timed:
     """A deployment whose clock the test moves, on each kind of database."""
     return await deploy()

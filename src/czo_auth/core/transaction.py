@@ -4,6 +4,18 @@ The ports to storage: what one transaction can do, and the two reads of the hot 
 A flow is made of a few steps. A step is a plain function over the stores of one transaction; it neither hashes nor
 waits for anything but the database. It may be run again from the start when the database asks for it, so it must have
 no effect besides the transaction.
+
+The order of locks
+------------------
+Transactions wait for each other's rows. So that no two wait for one another, which is a deadlock, each locks in this
+order, and leaves out what it does not need:
+
+1. the lock of administrators (`Users.lock_administrators`);
+2. organizations;
+3. users, several in the order of their ids;
+4. what belongs to a locked user or organization: a pending enrollment before its backup codes, challenges before the
+   failures of their user. Who counts an attempt does so without the user's lock, and meets the others here;
+5. what the step counts (`Budgets`), and at the end what `record` writes: the budgets of records by name, the audit log.
 """
 
 from __future__ import annotations

@@ -106,6 +106,12 @@ class SqlChallenges(Store, Challenges):
         consumed = self._prepared(_consume_challenge)
         return consumed.count(self._connection, challenge_id=challenge_id, now=now) == 1
 
+    def lock_challenges(self, user_id: str) -> None:
+        challenges = self._tables.challenges
+        if self._connection.dialect.name == "postgresql":
+            statement = select(challenges.c.id).where(challenges.c.user_id == user_id)
+            self._connection.execute(statement.order_by(challenges.c.id).with_for_update())
+
     def drop_challenges(self, user_id: str) -> None:
         challenges = self._tables.challenges
         self._connection.execute(delete(challenges).where(challenges.c.user_id == user_id))

@@ -60,6 +60,13 @@ class Challenges(Protocol):
     def consume_challenge(self, challenge_id: str, *, now: datetime) -> bool:
         """Use a challenge up. One atomic statement: two concurrent calls never both get True."""
 
+    def lock_challenges(self, user_id: str) -> None:
+        """
+        Lock all challenges of a user whose row is locked, so that none can be added.
+
+        A transaction that clears the failures and then ends the challenges begins with it.
+        """
+
     def drop_challenges(self, user_id: str) -> None:
         """Delete all challenges of a user."""
 

@@ -69,6 +69,8 @@ class VerifiedProof:
         if fresh.credential_version != self.user.credential_version:
             raise ReauthenticationRequired
         if self.code is not None:
+            # The change may end the challenges, and who counts an attempt locks the challenge before the failures.
+            tx.challenges.lock_challenges(fresh.id)
             consume_code(tx.acting_as(tx.context.by(fresh.id, self.code.method)), self.code)
             tx.sessions.forget_wrong_codes(self.session_id)
         return fresh

@@ -1,0 +1,127 @@
+"""
+Flows that change the same rows at once wait for each other in one order (`czo_auth.core.transaction`).
+
+Another connection holds a row until each flow waits where it would meet the other. PostgreSQL looks for a deadlock only
+after a minute here, when it has long been an outage for both: who locks in the other order is answered with 503.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+
+from czo_auth.core.context import system_context
+from tests.attacks.test_lists_and_keys_without_end import url_of
+from tests.contract.checks import accepted, refused
+from tests.contract.conftest import Deploy
+from tests.contract.database import PREFIX, sql
+from tests.contract.databases import PostgresDatabases
+from tests.contract.deployments import Timed
+from tests.contract.people import Account
+from tests.contract.test_second_factor import disable
+
+pytestmark = pytest.mark.each_database
+
+WAITING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+
+
+class Meeting:
+    """
+    Flows that run into a held row, one after the other.
+
+    Args:
+        onlooker: A connection that sees who waits.
+    """
+
+    def __init__(self, onlooker: Any) -> None:
+        self._onlooker = onlooker
+        self._running: list[asyncio.Future[Any]] = []
+
+    async def enters(self, flow: Awaitable[Any]) -> None:
+        """Start *flow*, and wait until it waits for a lock."""
+        self._running.append(asyncio.ensure_future(flow))
+        async with asyncio.timeout(10):
+            while await self._onlooker.fetchval(WAITING) < len(self._running):
+                assert not self._running[-1].done(), f"it met nobody: {self._running[-1]}"
+                await asyncio.sleep(0.01)
+
+    async def results(self) -> list[Any]:
+        """Return how the flows ended, in the order in which they entered."""
+        return await asyncio.gather(*self._running, return_exceptions=True)
+
+
+@asynccontextmanager
+async def holding(here: Timed, rows: str, *values: object) -> AsyncIterator[Meeting]:
+    """Hold the *rows* of a table and a condition; at the end they are released."""
+    holder: Any = await asyncpg.connect(url_of(here))
+    onlooker: Any = await asyncpg.connect(url_of(here))
+    try:
+        async with holder.transaction():
+            assert await holder.fetch(f"SELECT 1 FROM {PREFIX}{rows} FOR UPDATE", *values)
+            yield Meeting(onlooker)
+    finally:
+        await holder.close()
+        await onlooker.close()
+
+
+@pytest.fixture
+async def here(deploy_postgres: Deploy, postgres_databases: PostgresDatabases) -> Timed:
+    """A deployment on PostgreSQL, in which a deadlock lasts longer than a request may wait."""
+    url = postgres_databases.new()
+    name = url.rpartition("/")[2]
+    await sql(url, f"ALTER DATABASE \"{name}\" SET deadlock_timeout = '1min'")
+    return await deploy_postgres(url)
+
+
+# --- the challenges of a user, then their failures -------------------------------------------------------------------
+OF_USER = "challenges WHERE user_id = $1"
+
+
+async def guess(here: Timed, account: Account) -> Awaitable[Any]:
+    """Begin a sign-in; gives a wrong code for it, which counts on its challenge and on the account."""
+    challenge = await here.people.challenge(account)
+    return here.people.verify(account.has.wrong(), challenge=challenge)
+
+
+async def test_another_app_is_confirmed_beside_a_guess(here: Timed) -> None:
+    account, session = await here.people.enrolled()
+    guessing = await guess(here, account)
+    await here.people.enable(account, session, replace=True)
+    async with holding(here, OF_USER, account.id) as row:
+        await row.enters(guessing)
+        await row.enters(here.people.verify(account.has.code(), bearer=session.token))
+    guessed, confirmed = await row.results()
+    refused(guessed, 401, "INVALID_CODE")
+    accepted(confirmed)
+
+
+async def test_factors_are_reset_beside_a_guess(here: Timed) -> None:
+    account = here.carol
+    refused(await (await guess(here, account)), 401, "INVALID_CODE")
+    guessing, context = await guess(here, account), system_context(here.clock())
+    async with holding(here, f"{OF_USER} AND attempts = 0", account.id) as row:
+        await row.enters(guessing)
+        await row.enters(here.auth.recovery.reset_now(account.id, reason="lost", context=context))
+    guessed, reset = await row.results()
+    refused(guessed, 401, "INVALID_CODE")
+    assert reset is None
+    accepted(await here.people.begin(account))
+
+
+async def test_factor_is_turned_off_with_a_code_beside_a_guess(here: Timed) -> None:
+    account, session = await here.people.enrolled()
+    here.time.advance(minutes=11)
+    guessing, code = await guess(here, account), account.has.code()
+    async with holding(here, OF_USER, account.id) as row:
+        await row.enters(guessing)
+        await row.enters(disable(here, account, session, code=code))
+    guessed, disabled = await row.results()
+    refused(guessed, 401, "INVALID_CODE")
+    accepted(disabled)
