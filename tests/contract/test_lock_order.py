@@ -125,3 +125,31 @@ async def test_factor_is_turned_off_with_a_code_beside_a_guess(here: Timed) -> N
     guessed, disabled = await row.results()
     refused(guessed, 401, "INVALID_CODE")
     accepted(disabled)
+
+
+# --- a user, then the links that were mailed to them -----------------------------------------------------------------
+async def test_two_links_of_a_user_set_a_password(here: Timed) -> None:
+    account = await here.people.sign_up()
+    for number in range(2):
+        accepted(await here.api.post("/request-password-reset", {"email": account.email}))
+        await here.mail.token(account.email, "password_reset", after=number)
+    async with holding(here, "users WHERE id = $1", account.id) as row:
+        for token in here.mail.tokens(account.email, "password_reset"):
+            body = {"token": token, "newPassword": "a wholly different passphrase"}
+            await row.enters(here.api.post("/reset-password", body))
+    first, second = await row.results()
+    accepted(first)
+    refused(second, 400, "INVALID_TOKEN")
+
+
+async def test_address_is_confirmed_beside_a_ban(here: Timed) -> None:
+    account = await here.people.sign_up()
+    accepted(await here.api.post("/send-verification-email", {"email": account.email}))
+    token = await here.mail.token(account.email, "verification")
+    context = system_context(here.clock())
+    async with holding(here, "users WHERE id = $1", account.id) as row:
+        await row.enters(here.auth.administration.ban(account.id, reason="fraud", context=context))
+        await row.enters(here.api.get(f"/verify-email?token={token}"))
+    banned, confirmed = await row.results()
+    assert banned.banned_at is not None
+    refused(confirmed, 400, "INVALID_TOKEN")

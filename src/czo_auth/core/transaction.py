@@ -16,6 +16,8 @@ order, and leaves out what it does not need:
 4. what belongs to a locked user or organization: a pending enrollment before its backup codes, challenges before the
    failures of their user. Who counts an attempt does so without the user's lock, and meets the others here;
 5. what the step counts (`Budgets`), and at the end what `record` writes: the budgets of records by name, the audit log.
+
+A mailed link names its user: it is read, the user is locked, and then it is used.
 """
 
 from __future__ import annotations

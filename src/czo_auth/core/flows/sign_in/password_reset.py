@@ -146,8 +146,15 @@ class Passwords:
         if not tokens.is_well_formed(token, tokens.MAIL):
             return
         digest = tokens.digest(token)
-        if await self._services.transactions.read(lambda tx: tx.users.find_mail_token(digest, now=now)):
-            await self._services.transactions.run(lambda tx: tx.users.open_mail_token(digest, now=now))
+        found = await self._services.transactions.read(lambda tx: tx.users.find_mail_token(digest, now=now))
+        if found is None:
+            return
+
+        def open_token(tx: Transaction) -> None:
+            tx.users.lock(found.user_id)
+            tx.users.open_mail_token(digest, now=now)
+
+        await self._services.transactions.run(open_token)
 
     async def is_live(self, token: str, *, now: datetime) -> bool:
         """Return whether a mailed link can still set a password; this does not spend it."""
@@ -175,25 +182,23 @@ class Passwords:
             raise InvalidMailToken
         self._services.policies.passwords.check(new)
         digest = tokens.digest(token)
-        if (
-            await self._services.transactions.read(
-                lambda tx: tx.users.find_mail_token(digest, now=context.now)
-            )
-            is None
-        ):
+        found = await self._services.transactions.read(
+            lambda tx: tx.users.find_mail_token(digest, now=context.now)
+        )
+        if found is None or found.purpose == "verify_email":
             raise InvalidMailToken
         await check_choice(self._services, new)
         password_hash = await self._services.hashing.hash_password(new)
 
         def replace_password(tx: Transaction) -> tuple[User, Sequence[Ended] | None]:
-            mailed = tx.users.take_mail_token(digest, purpose="reset_password", now=tx.now)
-            taken = mailed or tx.users.take_mail_token(digest, purpose="recover_password", now=tx.now)
-            user = tx.users.lock_active(taken.user_id) if taken else None
+            user = tx.users.lock_active(found.user_id)
+            taken = tx.users.take_mail_token(digest, purpose=found.purpose, now=tx.now)
             if taken is None or user is None or user.email != taken.email:
                 raise InvalidMailToken
-            by_user = context.by(user.id, "mail" if mailed else "operator")
+            is_mailed = taken.purpose == "reset_password"
+            by_user = context.by(user.id, "mail" if is_mailed else "operator")
             as_user = tx.acting_as(by_user)
-            proves = mailed is not None and not user.email_verified
+            proves = is_mailed and not user.email_verified
             ended = end_what_was_before(self._services, tx, user, by=by_user) if proves else None
             self._replace(as_user, user.id, password_hash, keep=None)
             tx.challenges.clear_stop(user.id)

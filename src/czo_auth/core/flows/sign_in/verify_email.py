@@ -112,13 +112,16 @@ class VerifyEmail:
         digest = tokens.digest(token)
 
         def confirm(tx: Transaction) -> User | None:
-            taken = tx.users.use_mail_token(
-                digest, purpose="verify_email", keep_until=tx.now + KEEP_USED, now=tx.now
-            )
-            known = taken or tx.users.find_used_mail_token(digest, purpose="verify_email", now=tx.now)
-            if known is None:
+            found = tx.users.find_mail_token(digest, now=tx.now)
+            known = found or tx.users.find_used_mail_token(digest, purpose="verify_email", now=tx.now)
+            if known is None or known.purpose != "verify_email":
                 return None
             user = tx.users.lock(known.user_id)
+            taken = None
+            if found is not None:
+                taken = tx.users.use_mail_token(
+                    digest, purpose="verify_email", keep_until=tx.now + KEEP_USED, now=tx.now
+                )
             if user is None or user.email != known.email or (taken is None and not user.email_verified):
                 raise InvalidMailToken
             if taken is None:
