@@ -17,12 +17,13 @@ import pytest
 
 from czo_auth.core.context import system_context
 from tests.attacks.test_lists_and_keys_without_end import url_of
+from tests.contract.acting import create_key, found, join
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.database import PREFIX, sql
 from tests.contract.databases import PostgresDatabases
 from tests.contract.deployments import Timed
-from tests.contract.people import Account
+from tests.contract.people import Account, Session
 from tests.contract.test_second_factor import disable
 
 pytestmark = pytest.mark.each_database
@@ -78,6 +79,20 @@ async def here(deploy_postgres: Deploy, postgres_databases: PostgresDatabases) -
     name = url.rpartition("/")[2]
     await sql(url, f"ALTER DATABASE \"{name}\" SET deadlock_timeout = '1min'")
     return await deploy_postgres(url)
+
+
+async def administrator(here: Timed) -> tuple[Account, Session]:
+    account, session = await here.admin()
+    return account, await here.people.enroll(account, session)
+
+
+async def organization_with(here: Timed, *members: tuple[Account, Session]) -> tuple[str, Session]:
+    """Let somebody found an organization, and *members* join; gives it and the owner's session."""
+    _, owner = await here.people.newcomer()
+    organization = await found(here.api, owner)
+    for member in members:
+        await join(here.api, owner, organization, member)
+    return organization, owner
 
 
 # --- the challenges of a user, then their failures -------------------------------------------------------------------
@@ -153,3 +168,32 @@ async def test_address_is_confirmed_beside_a_ban(here: Timed) -> None:
     banned, confirmed = await row.results()
     assert banned.banned_at is not None
     refused(confirmed, 400, "INVALID_TOKEN")
+
+
+# --- organizations, then users in the order of their ids -------------------------------------------------------------
+async def test_organization_is_handed_over_beside_a_key_of_the_administrator(here: Timed) -> None:
+    ada, admin = await administrator(here)
+    organization, _ = await organization_with(here, (ada, admin))
+    body = {"userId": ada.id, "reason": "the owner left"}
+    async with holding(here, "organizations WHERE id = $1", organization) as row:
+        await row.enters(create_key(here.api, admin, organizationId=organization))
+        await row.enters(
+            here.api.post(f"/admin/organizations/{organization}/owner", body, bearer=admin.token)
+        )
+    created, handed_over = await row.results()
+    assert created["organizationId"] == organization
+    refused(handed_over, 409, "OWNER_EXISTS")
+
+
+async def test_administrator_acts_on_a_member_of_an_organization_that_is_deleted(here: Timed) -> None:
+    member, session = await here.people.newcomer()
+    here.time.advance(seconds=1)
+    ada, admin = await administrator(here)
+    assert member.id < ada.id
+    organization, owner = await organization_with(here, (member, session), (ada, admin))
+    async with holding(here, "users WHERE id = $1", member.id) as row:
+        await row.enters(here.api.delete(f"/organizations/{organization}", bearer=owner.token))
+        path = f"/admin/users/{member.id}/actor-types"
+        await row.enters(here.api.post(path, {"add": ["admin"]}, bearer=admin.token))
+    for answer in await row.results():
+        assert answer.status_code in (200, 204), answer.text

@@ -18,7 +18,7 @@ from czo_auth.core.flows.organizations.membership import dismiss
 from czo_auth.core.flows.organizations.owners import tell_everywhere_of_made_keys
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
-from czo_auth.core.flows.two_factor.proofs import ConsumeProof, no_proof
+from czo_auth.core.flows.two_factor.proofs import ConsumeProof, consume_proof, no_proof
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.mail import MailDraft
 from czo_auth.core.mail_drafts import compose_account_deleted
@@ -142,7 +142,7 @@ class DeleteUser:
         )
 
         def lock(tx: Transaction) -> User:
-            consume(tx)
+            consume_proof(tx, consume, on=user_id)
             user = tx.users.lock(user_id)
             if user is None:
                 raise NotFound

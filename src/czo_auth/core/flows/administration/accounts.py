@@ -205,8 +205,9 @@ class AdministerAccounts:
         """
 
         def make_owner(tx: Transaction) -> Member:
-            consume_proof(tx, consume)
+            # The organization before the administrator, who may be a member of it.
             organization = tx.organizations.lock(organization_id)
+            consume(tx)
             member = tx.organizations.find_member(organization_id, user_id)
             user = tx.users.find(user_id) if member is not None else None
             if organization is None or member is None or user is None:

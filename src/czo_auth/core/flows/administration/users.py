@@ -191,7 +191,7 @@ class Administration:
             return not any(registry.administers(name) for name in left)
 
         def set_actor_types(tx: Transaction) -> User:
-            consume_proof(tx, consume)
+            consume_proof(tx, consume, on=user_id)
             if not force and stops_administering(tx, user_id):
                 keep_an_administrator(tx, registry, user_id)
             user = _lock(tx, user_id)

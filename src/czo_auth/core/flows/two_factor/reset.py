@@ -82,7 +82,7 @@ class Recovery:
         token = tokens.new_token(tokens.MAIL)
 
         def store_reset(tx: Transaction) -> tuple[User, Reset | None]:
-            consume_proof(tx, consume)
+            consume_proof(tx, consume, on=user_id)
             user = _lock(tx, user_id)
             wait = policy.wait_for(factors_kept=user.factors_kept_at is not None)
             if not wait or not user.owns_factor:
