@@ -67,6 +67,7 @@ def test_key_is_printed_once_and_rotated(shell: Shell) -> None:
         "api-keys", "create", "ada@example.com", "--name", "x", "--scope", "admin:all", code=1
     )
     assert refused.stdout == ""
+    assert "hold: admin:all." in refused.stderr, "which of the scopes is it?"
 
 
 @pytest.mark.deep
@@ -75,6 +76,8 @@ def test_organization_is_handed_over_when_its_owner_is_banned(shell: Shell, insi
     organization = inside.give_organization(owner["id"], member["id"])
     words = ("organizations", "owner", organization, "member@example.com", *REASON)
     assert "owner who can act" in shell.run(*words, code=1).stderr
+    kept = shell.run("users", "delete", "owner@example.com", *REASON, code=1).stderr
+    assert f"({organization})" in kept, "which organization would have no owner?"
     shell.run("users", "ban", "owner@example.com", *REASON)
     assert shell.one(*words)["role"] == "owner"
     (listed,) = shell.json("organizations", "list")

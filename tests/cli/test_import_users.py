@@ -67,6 +67,13 @@ def test_refused_lines_are_named_and_the_others_are_processed(shell: Shell) -> N
     assert [user["email"] for user in users] == ["ada@example.com", "bo@example.com"]
 
 
+def test_refused_line_is_reported_with_the_field_that_is_wrong(shell: Shell) -> None:
+    text = line(phone="+33 1") + line("not an address") + line(name=" ") + line(createdAt="2020-01-01")
+    reported = shell.run("users", "import", stdin=text, code=1).stderr.splitlines()
+    fields = [each.split(": ")[2] for each in reported[:4]]
+    assert fields == ["phone", "email", "name", "createdAt"]
+
+
 def test_line_that_is_too_long_counts_as_one(shell: Shell) -> None:
     text = line("cy@example.com", name="x" * 200_000) + line("not an address") + line("cy@example.com")
     done = shell.run("users", "import", stdin=text, code=1)

@@ -125,7 +125,7 @@ def import_source(
             except Refusal as refusal:
                 kind = "user" if isinstance(known, KnownAccount) else "organization"
                 counts[kind, "refused"] += 1
-                notes.append({"id": known.source_id, "note": refusal_sentence(refusal)})
+                notes.append({"id": known.source_id, "note": refusal_sentence(refusal, with_fields=True)})
                 continue
             counts.update(imported.outcomes)
             notes.extend({"id": known.source_id, "note": note} for note in imported.notes)

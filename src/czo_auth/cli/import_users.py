@@ -63,7 +63,8 @@ def import_users(
                 raise
             except (UnreadableLine, Refusal) as error:
                 counts["refused"] += 1
-                note(f"line {number}: {refusal_sentence(error) if isinstance(error, Refusal) else error}")
+                why = refusal_sentence(error, with_fields=True) if isinstance(error, Refusal) else error
+                note(f"line {number}: {why}")
         return counts
 
     counts = run(act, data_dir=data_dir, database_url=database_url)

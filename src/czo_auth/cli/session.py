@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from czo_auth.cli.host import host_auth
 from czo_auth.core.context import Context
-from czo_auth.core.errors import NotFound, Refusal, Unavailable, ValidationFailed
+from czo_auth.core.errors import InsufficientScope, NotFound, Refusal, Unavailable, ValidationFailed
 from czo_auth.core.text import escape_control
 from czo_auth.errors import StartRefused
 
@@ -227,10 +227,20 @@ def exit_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def refusal_sentence(refused: Refusal) -> str:
-    """Return the reason, naming the field if one is wrong."""
-    details = " ".join(text for _, text in refused.details)
-    return details if isinstance(refused, ValidationFailed) and details else refused.message
+def refusal_sentence(refused: Refusal, *, with_fields: bool = False) -> str:
+    """
+    Return the reason, with the organizations, keys or scopes that it names.
+
+    Args:
+        with_fields: Whether to name a field that is wrong too: for a record of a file, where nothing else names it.
+    """
+    if isinstance(refused, ValidationFailed) and refused.details:
+        return " ".join(f"{where}: {text}" if with_fields else text for where, text in refused.details)
+    if isinstance(refused, InsufficientScope):
+        named = list(refused.scopes)
+    else:
+        named = [f"{text} ({where[-1]})" for where, text in refused.details if isinstance(where, tuple)]
+    return f"{refused.message.removesuffix('.')}: {', '.join(named)}." if named else refused.message
 
 
 def note(sentence: str) -> None:
