@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ from czo_auth.crypto.sealing import new_key_text
 from tests.cli.shell import PASSWORD, Shell
 
 HOST = """
-from pathlib import Path
+from pydantic import BaseModel
 from czo_auth import ActorType, Auth, Settings
+
+class Fields(BaseModel):
+    phone: str | None = None
 
 def settings():
     return Settings(
@@ -25,6 +29,7 @@ def settings():
         base_path="/auth",
         pages_path="/me",
         pages_enabled=True,
+        user_fields=Fields,
         actor_types=(
             ActorType(name="buyer", sign_up_open=True),
             ActorType(name="staff", requires_two_factor=True, administers=True),
@@ -81,6 +86,22 @@ def test_imported_users_have_the_actor_types_of_the_code(host: Shell) -> None:
     said, _ = run(host, "users", "show", "bo@example.com")
     assert "buyer" in said
     assert "customer" not in said
+
+
+def test_fields_of_the_code_are_shown_with_their_user(host: Shell) -> None:
+    host.env["CZO_AUTH_APP"] = "a_shop:auth"
+    run(host, "migrate")
+    line = '{"email": "bo@example.com", "name": "Bo", "passwordHash": null, "phone": "+33 1"}\n'
+    run(host, "users", "import", stdin=line)
+    for words in (
+        ("show", "bo@example.com"),
+        ("list",),
+        ("grant", "bo@example.com", "--actor-type", "staff"),
+    ):
+        said, _ = run(host, "users", *words, "--json")
+        assert json.loads(said)["phone"] == "+33 1", words
+    said, _ = run(host, "users", "show", "bo@example.com")
+    assert "+33 1" in said
 
 
 @pytest.mark.parametrize(

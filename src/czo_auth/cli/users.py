@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from czo_auth.core.flows.administration.user_overview import UserOverview
     from czo_auth.core.users.store import UserFilter
     from czo_auth.core.users.user import User
+    from czo_auth.rest.records import AdministeredUser
 
 app = typer.Typer(
     help="Create, find, promote, ban and unlock users, and help them recover.",
@@ -68,12 +69,12 @@ def create(
 
     new = NewUser(email=email, name=checked_name(name), password=new_password(from_stdin=password_stdin))
 
-    async def act(auth: Auth) -> tuple[User, bool]:
+    async def act(auth: Auth) -> tuple[AdministeredUser, bool]:
         types = tuple(auth.services.actors.get(each) for each in actor_type or ())
         user, _ = await auth.sign_up.create(
             new, actor_types=types, email_verified=True, context=operator_context(auth.now())
         )
-        return user, auth.services.must_enroll(user, now=auth.now())
+        return shown_user(auth, user), auth.services.must_enroll(user, now=auth.now())
 
     user, must_enroll = run(act, data_dir=data_dir, database_url=database_url)
     _print_result(user, "created", as_json=as_json)
@@ -118,7 +119,6 @@ def list_users(
     from czo_auth.cli.output import print_json, print_table
     from czo_auth.cli.session import run
     from czo_auth.core.users.store import UserFilter
-    from czo_auth.rest import records
 
     async def act(auth: Auth) -> None:
         matching = UserFilter(
@@ -132,7 +132,7 @@ def list_users(
             left = None if left is None else left - len(shown)
             users += [] if as_json else shown
             for user in shown if as_json else ():
-                print_json(records.AdministeredUser.of(user).dump())
+                print_json(shown_user(auth, user).dump())
             if left == 0:
                 break
         if as_json:
@@ -179,11 +179,11 @@ def show(
     from czo_auth.cli.session import run
     from czo_auth.core.flows.administration.user_overview import user_overview
 
-    async def act(auth: Auth) -> UserOverview:
-        return await user_overview(auth.services, email, now=auth.now())
+    async def act(auth: Auth) -> dict[str, object]:
+        overview = await user_overview(auth.services, email, now=auth.now())
+        return shown_user(auth, overview.user).dump() | _row_of(overview)
 
-    found = run(act, data_dir=data_dir, database_url=database_url, missing=nobody(email))
-    shaped = _row_of(found)
+    shaped = run(act, data_dir=data_dir, database_url=database_url, missing=nobody(email))
     if as_json:
         print_json(shaped)
         return
@@ -194,10 +194,8 @@ def show(
 
 def _row_of(overview: UserOverview) -> dict[str, object]:
     from czo_auth.asgi.timestamps import format_timestamp_or_none
-    from czo_auth.rest import records
 
     return {
-        **records.AdministeredUser.of(overview.user).dump(),
         "twoFactor": {
             "enabled": overview.enabled_at is not None,
             "enabledAt": format_timestamp_or_none(overview.enabled_at),
@@ -285,8 +283,9 @@ def change_user(
     """Find a user, change them, and print the result."""
     from czo_auth.cli.session import run
 
-    async def act(auth: Auth) -> User:
-        return await change(auth, await auth.administration.find_by_email(email), auth.now())
+    async def act(auth: Auth) -> AdministeredUser:
+        user = await change(auth, await auth.administration.find_by_email(email), auth.now())
+        return shown_user(auth, user)
 
     user = run(act, data_dir=data_dir, database_url=database_url, missing=nobody(email))
     _print_result(user, done, as_json=as_json)
@@ -296,16 +295,18 @@ def nobody(email: str) -> str:
     return f"nobody has the address {email}."
 
 
-def _print_result(user: User, done: str, *, as_json: bool) -> None:
-    from czo_auth.cli.output import print_json
-    from czo_auth.core.text import escape_control
+def shown_user(auth: Auth, user: User) -> AdministeredUser:
+    """Return the record of a user, with the host's own fields, as REST has it."""
     from czo_auth.rest import records
 
+    return records.AdministeredUser.of(user, auth.services.policies.user_fields)
+
+
+def _print_result(user: AdministeredUser, done: str, *, as_json: bool) -> None:
+    from czo_auth.cli.output import print_json
+    from czo_auth.core.text import escape_control
+
     if as_json:
-        print_json(records.AdministeredUser.of(user).dump())
+        print_json(user.dump())
     else:
-        print(
-            escape_control(
-                f"{done} {user.email} ({', '.join(sorted(user.actor_types))}) {user.id}", limit=1024
-            )
-        )
+        print(escape_control(f"{done} {user.email} ({', '.join(user.actor_types)}) {user.id}", limit=1024))

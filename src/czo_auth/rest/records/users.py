@@ -8,7 +8,7 @@ from pydantic import ConfigDict, WithJsonSchema
 
 from czo_auth.core.paging import Page
 from czo_auth.core.users import user as core
-from czo_auth.core.users.user_fields import NO_USER_FIELDS, UserFields
+from czo_auth.core.users.user_fields import UserFields
 from czo_auth.rest.records.base import Id, Listed, Record, Timestamp
 
 AccountExport = Annotated[
@@ -33,7 +33,7 @@ class User(Record):
     updated_at: Timestamp
 
     @classmethod
-    def of(cls, user: core.User, fields: UserFields = NO_USER_FIELDS, **more: Any) -> Self:
+    def of(cls, user: core.User, fields: UserFields, **more: Any) -> Self:
         """
         Make the record of *user*.
 
@@ -64,7 +64,7 @@ class AdministeredUser(User):
     banned_at: Timestamp | None
 
     @classmethod
-    def of(cls, user: core.User, fields: UserFields = NO_USER_FIELDS, **more: Any) -> Self:
+    def of(cls, user: core.User, fields: UserFields, **more: Any) -> Self:
         return super().of(user, fields, banned=user.banned_at is not None, banned_at=user.banned_at, **more)
 
 
