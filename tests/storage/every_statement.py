@@ -32,6 +32,7 @@ WITHOUT_STATEMENTS = frozenset(
             "audit_removal.lock_audit",
             "sessions.lock_signing_keys",
             "users.lock_administrators",
+            "challenges.lock_challenges",
             "webhooks.lock",
         ),
     }
