@@ -197,3 +197,20 @@ async def test_administrator_acts_on_a_member_of_an_organization_that_is_deleted
         await row.enters(here.api.post(path, {"add": ["admin"]}, bearer=admin.token))
     for answer in await row.results():
         assert answer.status_code in (200, 204), answer.text
+
+
+# --- what changes rows of many owners --------------------------------------------------------------------------------
+async def test_last_uses_are_written_beside_the_end_of_all_sessions(here: Timed) -> None:
+    """The uses of a session that is held wait for the next time, and those of the others do not."""
+    account, first = await here.people.newcomer()
+    here.time.advance(seconds=1)
+    second = await here.people.sign_in(account)
+    here.time.advance(minutes=2)
+    for session in (first, second):
+        accepted(await here.api.get("/session", bearer=session.token))
+    flush, context = here.auth._housekeeping.flush_session_uses, system_context(here.clock())
+    async with holding(here, "sessions WHERE id = $1", second.id) as row:
+        await row.enters(here.auth.administer_accounts.end_sessions(account.id, context=context))
+        assert await flush() is False
+    assert await row.results() == [None]
+    assert await flush() is True

@@ -35,13 +35,15 @@ _SQLITE = {
 # One of each that records something is the count of what its user causes in a day (S44). Who makes or rotates a key is
 # read for the mail about it.
 # A user is locked before they are read, and the end of the chain is read after its lock: each is a statement of its
-# own, or it would see what was there before the wait. One record and its event are written together.
+# own, or it would see what was there before the wait. One record and its event are written together. Uses of several
+# keys wait for none of them, so those that nobody holds are locked first.
 _MORE_ON_POSTGRESQL = {
     "sign in": 1,
     "second factor": 1,
     "refresh": 1,
     "create a key": 1,
     "rotate a key": 1,
+    "flush uses": 1,
 }
 _AROUND = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA")
 

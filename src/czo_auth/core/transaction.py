@@ -18,6 +18,9 @@ order, and leaves out what it does not need:
 5. what the step counts (`Budgets`), and at the end what `record` writes: the budgets of records by name, the audit log.
 
 A mailed link names its user: it is read, the user is locked, and then it is used.
+
+Who changes rows of many owners waits for none of them: housekeeping, and the writing of last uses. A row that somebody
+holds is left for the next time.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class BackgroundTasks:
         await self._outgoing.send(await asyncio.to_thread(self._writer.write, draft))
 
     def repeat(
-        self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta, finishes: bool = False
+        self, work: Callable[[], Coroutine[Any, Any, object]], *, every: timedelta, finishes: bool = False
     ) -> None:
         """
         Repeat *work* until the end; a failure is logged, and the next run happens nevertheless.
@@ -103,7 +103,7 @@ class BackgroundTasks:
         await asyncio.gather(*late, return_exceptions=True)
 
 
-async def _watched(work: Coroutine[Any, Any, None]) -> None:
+async def _watched(work: Coroutine[Any, Any, object]) -> None:
     try:
         await work
     except StorageUnavailable:
@@ -115,14 +115,14 @@ async def _watched(work: Coroutine[Any, Any, None]) -> None:
         _LOG.error("work beside the requests failed", exc_info=error)
 
 
-async def _repeat(work: Callable[[], Coroutine[Any, Any, None]], every: timedelta) -> None:
+async def _repeat(work: Callable[[], Coroutine[Any, Any, object]], every: timedelta) -> None:
     while True:
         await asyncio.sleep(every.total_seconds())
         await _watched(work())
 
 
 async def _repeat_until(
-    ending: asyncio.Event, work: Callable[[], Coroutine[Any, Any, None]], every: timedelta
+    ending: asyncio.Event, work: Callable[[], Coroutine[Any, Any, object]], every: timedelta
 ) -> None:
     while not ending.is_set():
         with suppress(TimeoutError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -76,34 +77,50 @@ class Housekeeping:
         self._now = now
         self._failed_at: datetime | None = None
 
-    async def flush_key_uses(self) -> None:
-        """Write how often keys were used, and when last, in one transaction; an outage loses nothing (S19)."""
+    async def flush_key_uses(self) -> bool:
+        """
+        Write how often keys were used, and when last, in one transaction; an outage loses nothing (S19).
+
+        Returns:
+            False if another transaction held some of the keys, whose uses wait for the next time.
+        """
         gathered = self._key_usage.take()
         if not gathered:
-            return
+            return True
         keeps = self._key_usage.records_addresses
         try:
-            await self._transactions.run(lambda tx: tx.key_uses.add(gathered, keeps_addresses=keeps))
+            busy = await self._transactions.run(lambda tx: tx.key_uses.add(gathered, keeps_addresses=keeps))
         except StorageUnavailable:
             self._key_usage.give_back(gathered)
             self._failed_at = self._now()
             raise
+        if busy:
+            self._key_usage.give_back(gathered.only(busy))
+        return not busy
 
     async def forget_key_addresses(self) -> None:
         """Delete the networks that keys were used from, where they are not kept any more."""
         if not self._key_usage.records_addresses:
             await self._prune(lambda tx: tx.key_uses.forget_addresses())
 
-    async def flush_session_uses(self) -> None:
-        """Write when sessions were last used, in one statement; an outage loses nothing."""
+    async def flush_session_uses(self) -> bool:
+        """
+        Write when sessions were last used, in one transaction; an outage loses nothing.
+
+        Returns:
+            False if another transaction held some of the sessions, whose uses wait for the next time.
+        """
         seen = self._session_uses.take()
         if not seen:
-            return
+            return True
         try:
-            await self._transactions.run(lambda tx: tx.sessions.touch(seen))
+            busy = await self._transactions.run(lambda tx: tx.sessions.touch(seen))
         except StorageUnavailable:
             self._session_uses.give_back(seen)
             raise
+        if busy:
+            self._session_uses.give_back({one: seen[one] for one in busy})
+        return not busy
 
     async def flush_all(self, *, within: timedelta) -> None:
         """Write all uses before the end; try again while the database does not answer, and log what is lost."""
@@ -111,15 +128,12 @@ class Housekeeping:
         ends_at = loop.time() + within.total_seconds()
         for flush in (self.flush_key_uses, self.flush_session_uses):
             while True:
-                try:
-                    await flush()
-                    break
-                except StorageUnavailable:
-                    if loop.time() >= ends_at:
-                        _LOG.warning(
-                            "the database does not answer; the last uses of keys or sessions are lost"
-                        )
+                with suppress(StorageUnavailable):
+                    if await flush():
                         break
+                if loop.time() >= ends_at:
+                    _LOG.warning("the database does not answer; the last uses of keys or sessions are lost")
+                    break
                 await asyncio.sleep(_PAUSE)
 
     async def carry_out_resets(self) -> None:

@@ -14,9 +14,13 @@ class ApiKeyRows(Store):
     """Conditions on the rows of API keys, and changes of many rows at once."""
 
     def _changed(self, condition: ColumnElement[bool], change: Update) -> Sequence[ApiKey]:
-        """Change some of the rows that meet *condition*, which is checked again under each row's lock."""
+        """
+        Change some of the rows that meet *condition*, which is checked again under each row's lock. They are locked in
+        the order of their ids.
+        """
         keys = self._tables.api_keys
-        batch = select(keys.c.id).where(condition).order_by(keys.c.id).limit(PRUNED_AT_ONCE)
+        in_order = select(keys.c.id).where(condition).order_by(keys.c.id).with_for_update(key_share=True)
+        batch = in_order.limit(PRUNED_AT_ONCE)
         statement = change.where(keys.c.id.in_(batch), condition).returning(*columns(keys, ApiKey))
         found = (made(ApiKey, row) for row in self._connection.execute(statement))
         return sorted(found, key=lambda key: key.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -28,20 +28,22 @@ from czo_auth.core.api_keys.usage import RESOLUTION, DayUsage, GatheredUses
 from czo_auth.core.api_keys.usage_store import KeyQuotas, KeyUses, TakenBlock
 from czo_auth.core.ids import is_id
 from czo_auth.storage.column_types import Instant
-from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns
+from czo_auth.storage.store import Store, columns, free
 
 
 class SqlKeyUses(Store, KeyUses):
     """Implements `czo_auth.core.api_keys.usage_store.KeyUses`."""
 
-    def add(self, gathered: GatheredUses, *, keeps_addresses: bool) -> None:
-        # Always in the same order, so that two processes that flush the same keys queue instead of deadlocking. Each
-        # key's row is locked from here on, so none is deleted before its days are added.
-        key_ids = sorted(filter(is_id, gathered.keys()))
-        if not key_ids:
-            return
-        self._add_to_keys(key_ids, gathered, keeps_addresses=keeps_addresses)
-        self._add_days(gathered)
+    def add(self, gathered: GatheredUses, *, keeps_addresses: bool) -> frozenset[str]:
+        known = sorted(filter(is_id, gathered.keys()))
+        busy = self._lock_free(self._tables.api_keys, known) if len(known) > 1 else frozenset()
+        # In one order: a process of the version before waits for these rows. Each is locked from here on, so no key is
+        # deleted before its days are added.
+        key_ids = [key_id for key_id in known if key_id not in busy]
+        if key_ids:
+            self._add_to_keys(key_ids, gathered, keeps_addresses=keeps_addresses)
+            self._add_days(gathered, key_ids)
+        return busy
 
     def _add_to_keys(self, key_ids: Sequence[str], gathered: GatheredUses, *, keeps_addresses: bool) -> None:
         keys = self._tables.api_keys
@@ -77,12 +79,11 @@ class SqlKeyUses(Store, KeyUses):
             )
         self._connection.execute(statement, rows)
 
-    def _add_days(self, gathered: GatheredUses) -> None:
+    def _add_days(self, gathered: GatheredUses, key_ids: Collection[str]) -> None:
         keys, usage = self._tables.api_keys, self._tables.api_key_usage
         rows = [
             {"key_id": key_id, "on_day": count.day, "uses": count.used, "refusals": count.refused}
-            for key_id, count in gathered.days()
-            if is_id(key_id)
+            for key_id, count in gathered.only(key_ids).days()
         ]
         if not rows:
             return
@@ -127,13 +128,13 @@ class SqlKeyUses(Store, KeyUses):
 
     def forget_addresses(self) -> int:
         keys = self._tables.api_keys
-        batch = select(keys.c.id).where(keys.c.last_used_ip.is_not(None)).limit(PRUNED_AT_ONCE)
+        batch = free(select(keys.c.id).where(keys.c.last_used_ip.is_not(None)))
         return self._count(update(keys).where(keys.c.id.in_(batch)).values(last_used_ip=None))
 
     def prune(self, *, before: date) -> int:
         usage = self._tables.api_key_usage
         row = (usage.c.api_key_id, usage.c.day)
-        batch = select(*row).where(usage.c.day < before).limit(PRUNED_AT_ONCE)
+        batch = free(select(*row).where(usage.c.day < before))
         return self._count(delete(usage).where(tuple_(*row).in_(batch)))
 
 
@@ -189,5 +190,5 @@ class SqlKeyQuotas(Store, KeyQuotas):
     def prune_expired(self, *, before: datetime) -> int:
         quotas = self._tables.api_key_quotas
         row = (quotas.c.counter_id, quotas.c.period)
-        batch = select(*row).where(quotas.c.expires_at < before).limit(PRUNED_AT_ONCE)
+        batch = free(select(*row).where(quotas.c.expires_at < before))
         return self._count(delete(quotas).where(tuple_(*row).in_(batch)))

@@ -38,7 +38,7 @@ from czo_auth.crypto.tokens import SHOWN_CHARACTERS
 from czo_auth.storage.api_key_rows import ApiKeyRows
 from czo_auth.storage.column_types import Instant
 from czo_auth.storage.prepared import Build
-from czo_auth.storage.store import PRUNED_AT_ONCE, columns, values
+from czo_auth.storage.store import columns, free, values
 from czo_auth.storage.tables import Tables
 
 _NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
@@ -322,8 +322,7 @@ class SqlApiKeys(ApiKeyRows, ApiKeys):
         rotated = and_(keys.c.rotated_at.is_not(None), keys.c.expires_at < before)
         # One condition at a time: each is a range of an index, however many keys live.
         for over in (keys.c.revoked_at < before, keys.c.expires_at < expired, rotated):
-            batch = select(keys.c.id).where(over).limit(PRUNED_AT_ONCE)
-            if deleted := self._count(delete(keys).where(keys.c.id.in_(batch))):
+            if deleted := self._count(delete(keys).where(keys.c.id.in_(free(select(keys.c.id).where(over))))):
                 return deleted
         return 0
 

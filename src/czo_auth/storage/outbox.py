@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from czo_auth.core.events.outbox import DeadLetter, Outbox, OutboxState, SinkState
 from czo_auth.core.events.types import Event, EventFilter
-from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns
+from czo_auth.storage.store import Store, columns, free
 
 
 class SqlOutbox(Store, Outbox):
@@ -156,11 +156,7 @@ class SqlOutbox(Store, Outbox):
 
     def prune_dead_letters(self, *, before: datetime) -> int:
         letters = self._tables.parked_events
-        due = (
-            select(letters.c.sink, letters.c.sequence)
-            .where(letters.c.parked_at < before)
-            .limit(PRUNED_AT_ONCE)
-        )
+        due = free(select(letters.c.sink, letters.c.sequence).where(letters.c.parked_at < before))
         return self._count(delete(letters).where(tuple_(letters.c.sink, letters.c.sequence).in_(due)))
 
     def state(self) -> OutboxState:
@@ -203,4 +199,4 @@ class SqlOutbox(Store, Outbox):
             over = or_(over, events.c.at < abandoned)
         # By time, whose index ends the search: where nothing is due, the whole outbox would be looked through.
         due = select(events.c.sequence).where(events.c.at < before, over).order_by(events.c.at)
-        return self._count(delete(events).where(events.c.sequence.in_(due.limit(PRUNED_AT_ONCE))))
+        return self._count(delete(events).where(events.c.sequence.in_(free(due))))

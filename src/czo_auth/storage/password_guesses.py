@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, case, delete, or_, select, type_coerce, updat
 
 from czo_auth.core.throttle import GuessCounters, GuessSchedule
 from czo_auth.storage.column_types import MILLISECOND, to_milliseconds
-from czo_auth.storage.store import PRUNED_AT_ONCE, Store
+from czo_auth.storage.store import Store, free
 
 
 class SqlPasswordGuesses(Store, GuessCounters):
@@ -66,9 +66,10 @@ class SqlPasswordGuesses(Store, GuessCounters):
         if row is None:
             return 0
         same_time = (guesses.c.forgotten_at == row.forgotten_at) & (guesses.c.key <= row.key)
-        return self._count(delete(guesses).where(or_(guesses.c.forgotten_at < row.forgotten_at, same_time)))
+        beyond = select(guesses.c.key).where(or_(guesses.c.forgotten_at < row.forgotten_at, same_time))
+        return self._count(delete(guesses).where(guesses.c.key.in_(beyond.with_for_update(skip_locked=True))))
 
     def prune_forgotten(self, *, now: datetime) -> int:
         guesses = self._tables.password_guesses
-        forgotten = select(guesses.c.key).where(guesses.c.forgotten_at <= now).limit(PRUNED_AT_ONCE)
-        return self._count(delete(guesses).where(guesses.c.key.in_(forgotten)))
+        forgotten = select(guesses.c.key).where(guesses.c.forgotten_at <= now)
+        return self._count(delete(guesses).where(guesses.c.key.in_(free(forgotten))))

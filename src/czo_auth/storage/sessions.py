@@ -74,12 +74,13 @@ class SqlSessions(Store, Sessions):
         sessions = self._tables.sessions
         self._connection.execute(update(sessions).where(sessions.c.id == session_id).values(**changes))
 
-    def touch(self, seen: Mapping[str, datetime]) -> None:
-        if not seen:
-            return
-        # Always in the same order, so that two processes that flush the same rows queue instead of deadlocking.
-        rows = [{"session_id": one, "seen_at": at} for one, at in sorted(seen.items())]
-        self._prepared(_touch).each(self._connection, rows)
+    def touch(self, seen: Mapping[str, datetime]) -> frozenset[str]:
+        busy = self._lock_free(self._tables.sessions, seen) if len(seen) > 1 else frozenset()
+        # In one order: a process of the version before waits for these rows.
+        rows = [{"session_id": one, "seen_at": at} for one, at in sorted(seen.items()) if one not in busy]
+        if rows:
+            self._prepared(_touch).each(self._connection, rows)
+        return busy
 
     def count_wrong_code(self, session_id: str) -> int:
         sessions = self._tables.sessions

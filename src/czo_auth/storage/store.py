@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import (
+    ARRAY,
     Column,
     ColumnElement,
     Connection,
@@ -16,8 +17,10 @@ from sqlalchemy import (
     FromClause,
     Row,
     Select,
+    String,
     Table,
     Update,
+    any_,
     delete,
     func,
     literal,
@@ -142,10 +145,35 @@ class Store:
         return self._connection.execute(statement).scalar_one()
 
     def _prune(self, table: Table, due: Column[Any], before: datetime) -> int:
-        """Delete a batch of the rows whose time *due* lies before *before*."""
+        """Delete a batch of the rows whose time *due* lies before *before*, but none that somebody holds."""
         (key,) = table.primary_key
-        batch = select(key).where(due < before).limit(PRUNED_AT_ONCE)
-        return self._count(delete(table).where(key.in_(batch)))
+        return self._count(delete(table).where(key.in_(free(select(key).where(due < before)))))
+
+    def _lock_free(self, table: Table, ids: Collection[str]) -> frozenset[str]:
+        """
+        Lock the rows *ids* that nobody else holds, so that a change of many owners' rows waits for none of them.
+
+        Returns:
+            The ids of those that somebody holds.
+        """
+        if self._connection.dialect.name != "postgresql":
+            return frozenset()
+        is_wanted = table.c.id == any_(literal(sorted(ids), ARRAY(String)))
+        mine = (
+            select(table.c.id).where(is_wanted).with_for_update(key_share=True, skip_locked=True).cte("mine")
+        )
+        others = select(table.c.id).where(is_wanted, table.c.id.not_in(select(mine.c.id)))
+        return frozenset(self._connection.execute(others).scalars())
+
+
+def free(rows: Select[Any]) -> Select[Any]:
+    """
+    Limit a SELECT of rows to delete to a batch that nobody holds, and lock it.
+
+    Rows that somebody holds are left for the next time: who deletes rows of many owners waits for none of them, and so
+    is part of no deadlock.
+    """
+    return rows.limit(PRUNED_AT_ONCE).with_for_update(skip_locked=True)
 
 
 def columns(table: Table, kind: type, *, but: Sequence[str] = ()) -> list[Column[Any]]:

@@ -28,7 +28,7 @@ from sqlalchemy.sql.functions import GenericFunction
 from czo_auth.core.limits import MAX_USED_CODES
 from czo_auth.core.two_factor.factor import Enrollment, HashedCode, RenewalCounts, StoredCode, TotpFactor
 from czo_auth.core.two_factor.store import TwoFactor
-from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, values
+from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, free, values
 from czo_auth.storage.tables import Tables
 
 if TYPE_CHECKING:
@@ -268,14 +268,13 @@ class SqlTwoFactor(Store, TwoFactor):
 
     def _prune_enrollments(self, before: datetime) -> int:
         enrollments, codes = self._tables.enrollments, self._tables.backup_codes
-        due = select(enrollments.c.id).where(enrollments.c.expires_at < before).limit(PRUNED_AT_ONCE)
-        expired = self._connection.execute(due).scalars().all()
-        if not expired:
-            return 0
-        self._connection.execute(
-            delete(codes).where(codes.c.set_id.in_(expired), codes.c.activated_at.is_(None))
-        )
-        return self._count(delete(enrollments).where(enrollments.c.id.in_(expired)))
+        due = free(select(enrollments.c.id).where(enrollments.c.expires_at < before))
+        statement = delete(enrollments).where(enrollments.c.id.in_(due)).returning(enrollments.c.id)
+        expired = self._connection.execute(statement).scalars().all()
+        if expired:
+            pending = delete(codes).where(codes.c.set_id.in_(expired), codes.c.activated_at.is_(None))
+            self._connection.execute(pending)
+        return len(expired)
 
 
 def _factor_of(tables: Tables) -> Select[Any]:

@@ -13,7 +13,7 @@ from czo_auth.core.limits import MAX_WEBHOOK_TESTS
 from czo_auth.core.webhooks.store import Webhooks
 from czo_auth.core.webhooks.webhook import WEBHOOK_TEST, Delivery, DeliveryStatus, Webhook, WebhookSecret
 from czo_auth.storage.locks import acquire_lock
-from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, values
+from czo_auth.storage.store import Store, columns, free, values
 from czo_auth.storage.webhook_deliveries import make_due, select_secrets, sent_again
 
 _OWN: Final = frozenset(
@@ -176,7 +176,7 @@ class SqlWebhooks(Store, Webhooks):
 
     def prune_deliveries(self, *, before: datetime) -> int:
         deliveries, secrets = self._tables.webhook_deliveries, self._tables.webhook_secrets
-        ended = select(secrets.c.id).where(secrets.c.expires_at < before).limit(PRUNED_AT_ONCE)
+        ended = free(select(secrets.c.id).where(secrets.c.expires_at < before))
         return self._prune(deliveries, deliveries.c.created_at, before) + self._count(
             delete(secrets).where(secrets.c.id.in_(ended))
         )

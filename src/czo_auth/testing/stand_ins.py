@@ -58,7 +58,7 @@ class CapturedMails:
             self.mails.append(self._writer.write(draft))
 
     def repeat(
-        self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta, finishes: bool = False
+        self, work: Callable[[], Coroutine[Any, Any, object]], *, every: timedelta, finishes: bool = False
     ) -> None:
         """Do nothing: a test calls what is due itself."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
@@ -70,6 +70,15 @@ class GatheredUses:
         """Return the ids of all keys with a count or a last use."""
         counted = (by_key for days in (self.used, self.refused) for by_key in days.values())
         return {*self.latest, *(key_id for by_key in counted for key_id in by_key)}
+
+    def only(self, key_ids: Collection[str]) -> GatheredUses:
+        """Return what was gathered of some keys."""
+        used, refused = (
+            {day: {one: by_key[one] for one in key_ids if one in by_key} for day, by_key in days.items()}
+            for days in (self.used, self.refused)
+        )
+        latest = {one: self.latest[one] for one in key_ids if one in self.latest}
+        return GatheredUses(latest=latest, used=used, refused=refused)
 
     def used_in_all(self, key_id: str) -> int:
         """Return the total uses of a key over all days."""

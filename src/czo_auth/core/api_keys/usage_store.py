@@ -13,12 +13,16 @@ from czo_auth.core.api_keys.usage import DayUsage, GatheredUses
 class KeyUses(Protocol):
     """Uses of keys by day, and the latest use of each (S19). Deleted keys are skipped."""
 
-    def add(self, gathered: GatheredUses, *, keeps_addresses: bool) -> None:
+    def add(self, gathered: GatheredUses, *, keeps_addresses: bool) -> frozenset[str]:
         """
         Add counts, and advance the last use of keys: at most once a minute over all processes, and never backwards.
 
         Args:
             keeps_addresses: Whether the network of the last use is stored; otherwise it is cleared.
+
+        Returns:
+            The ids of keys that other transactions hold: of several keys, those are left out, so that this waits for
+            nobody.
         """
 
     def list_days(self, key_id: str, *, first: date, last: date) -> Sequence[DayUsage]:

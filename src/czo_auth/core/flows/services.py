@@ -31,7 +31,7 @@ class Background(Protocol):
         """Send a mail in the background, so that response times reveal nothing about an address."""
 
     def repeat(
-        self, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta, finishes: bool = False
+        self, work: Callable[[], Coroutine[Any, Any, object]], *, every: timedelta, finishes: bool = False
     ) -> None:
         """Repeat *work* until the end; with *finishes*, a run that is under way then is waited for."""
 

@@ -55,8 +55,14 @@ class Sessions(Protocol):
     ) -> None:
         """Record when password and second factor were proved again; None leaves a value unchanged."""
 
-    def touch(self, seen: Mapping[str, datetime]) -> None:
-        """Note when sessions were last used; never backwards."""
+    def touch(self, seen: Mapping[str, datetime]) -> frozenset[str]:
+        """
+        Note when sessions were last used; never backwards.
+
+        Returns:
+            The ids of sessions that other transactions hold: of several sessions, those are left out, so that this
+            waits for nobody.
+        """
 
     def count_wrong_code(self, session_id: str) -> int:
         """Count a wrong code that came from a session; return how many in a row."""

@@ -62,7 +62,9 @@ class KeyExpiry:
         def record_notices(tx: Transaction) -> _Notice:
             noticed = []
             notified: Sequence[User] = ()
-            for key in tx.key_expiry.list_due(owner_id, now=now, until=now + NOTICED_TOGETHER):
+            due = tx.key_expiry.list_due(owner_id, now=now, until=now + NOTICED_TOGETHER)
+            # In the order of their ids, as whenever several keys are changed.
+            for key in sorted(due, key=lambda each: each.id):
                 days = notice_within(key.expires_at, now=now + NOTICED_TOGETHER)
                 if key.expires_at is None or days is None:
                     continue
@@ -70,7 +72,7 @@ class KeyExpiry:
                 if tx.key_expiry.mark_noticed(key, days=days):
                     noticed.append(_record_ending(tx, key, end=key.expires_at, reason="expiry"))
                     notified = notified or readers_of(tx, key)
-            return _Notice(to=notified, keys=noticed)
+            return _Notice(to=notified, keys=sorted(noticed, key=lambda each: each.ends_at))
 
         self._post(
             await self._services.transactions.run(record_notices, system_context(now)),
