@@ -65,6 +65,31 @@ def test_invalid_trusted_origin_is_refused(text: str) -> None:
     assert "must be origins" in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "https://ada@auth.example",
+            "https://u:p@auth.example",
+            "https://*.example.com",
+            "https://auth.example:99999",
+        ),
+        *(
+            "https://auth.example:abc",
+            "https://[::1",
+            "https://auth.example/x",
+            "https://auth.example?",
+            "auth.example",
+        ),
+    ],
+)
+def test_base_url_that_no_browser_would_send_is_refused(text: str) -> None:
+    """Every form would be refused, and nothing say why."""
+    with pytest.raises(ValueError, match="base_url") as refusal:
+        Settings(base_url=text)
+    assert "must be like https://auth.example.com, without a path" in str(refusal.value)
+
+
 LOCAL = ["http://localhost:8000", "http://127.0.0.1:8000", "http://[::1]:8000", "https://localhost:8000"]
 
 

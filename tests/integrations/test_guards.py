@@ -328,6 +328,12 @@ async def test_fresh_proof_is_of_the_second_factor_too(auth: Auth) -> None:
         ({"fresh_minutes": 0}, "at least 1"),
         ({"organization_id": "x", "organization_parameter": "y"}, "exclude each other"),
         ({"acter": "customer"}, "acter"),
+        ({"scopes": [1]}, "scopes holds texts, not 1"),
+        ({"role": ["admin", "owner"]}, "role is one text"),
+        ({"organization_parameter": ("shop",)}, "organization_parameter is one text"),
+        ({"fresh_minutes": "10"}, "fresh_minutes is a number of minutes, not '10'"),
+        ({"service_accounts": "no"}, "service_accounts is True or False, not 'no'"),
+        ({"phishing_resistant": 0}, "phishing_resistant is True or False"),
     ],
 )
 def test_guard_that_nobody_could_meet_is_refused_when_it_is_made(

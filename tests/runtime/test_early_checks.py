@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -162,14 +163,14 @@ def _words(text: str) -> str:
     return " ".join(text.split())
 
 
-def refusals_of_the_start() -> dict[str, list[str]]:
-    """Read the constant parts of each sentence that ends a start, by where it stands; variables alone are left out."""
+def refusals_in(files: Iterable[Path], errors: Collection[str]) -> dict[str, list[str]]:
+    """Read the constant parts of each sentence of *errors*, by where it stands; variables alone are left out."""
     found = {}
-    for file in sorted(SOURCES.rglob("*.py")):
+    for file in files:
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if not isinstance(node, ast.Raise) or not isinstance(node.exc, ast.Call):
                 continue
-            if isinstance(node.exc.func, ast.Name) and node.exc.func.id == "StartRefused":
+            if isinstance(node.exc.func, ast.Name) and node.exc.func.id in errors:
                 texts = [each.value for each in ast.walk(node.exc) if isinstance(each, ast.Constant)]
                 parts = [_words(text).strip(" .,:") for text in texts if isinstance(text, str)]
                 if parts := [part for part in parts if len(part) >= DISTINCT]:
@@ -177,12 +178,23 @@ def refusals_of_the_start() -> dict[str, list[str]]:
     return found
 
 
-def test_every_refusal_of_the_start_is_explained_in_the_docs() -> None:
-    refusals = refusals_of_the_start()
-    assert len(refusals) > 20
+def unexplained(refusals: dict[str, list[str]]) -> list[str]:
     explained = _words(TROUBLESHOOTING)
-    missing = [where for where, parts in refusals.items() if not any(part in explained for part in parts)]
-    assert missing == []
+    return [where for where, parts in refusals.items() if not any(part in explained for part in parts)]
+
+
+def test_every_refusal_of_the_start_is_explained_in_the_docs() -> None:
+    refusals = refusals_in(sorted(SOURCES.rglob("*.py")), {"StartRefused"})
+    assert len(refusals) > 20
+    assert unexplained(refusals) == []
+
+
+def test_every_refusal_of_a_guard_is_explained_in_the_docs() -> None:
+    refusals = refusals_in(
+        [SOURCES / "integrations" / "requirement.py"], {"TypeError", "ValueError", "RuntimeError"}
+    )
+    assert len(refusals) > 10
+    assert unexplained(refusals) == []
 
 
 def test_every_fault_of_postgresql_that_does_not_end_is_explained_in_the_docs() -> None:

@@ -86,6 +86,7 @@ class Requirement:
         return cls(auth=auth, scopes=tuple(scopes), **rest)
 
     def __post_init__(self) -> None:
+        self._check_types()
         for scope in self.scopes:
             if not SCOPE.fullmatch(scope):
                 raise ValueError(f"{scope!r} is no scope: scopes have the form resource:action")
@@ -99,6 +100,20 @@ class Requirement:
             raise ValueError("organization_id and organization_parameter exclude each other")
         if self.auth is not None:
             self._check_actor(self.auth)
+
+    def _check_types(self) -> None:
+        # Python would take `service_accounts="no"` for yes.
+        for name in ("actor", "organization_id", "organization_parameter", "role"):
+            if not isinstance(getattr(self, name), str | None):
+                raise TypeError(f"{name} is one text, not {getattr(self, name)!r}")
+        for name in ("phishing_resistant", "service_accounts"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} is True or False, not {getattr(self, name)!r}")
+        if not isinstance(self.fresh_minutes, int | None):
+            raise TypeError(f"fresh_minutes is a number of minutes, not {self.fresh_minutes!r}")
+        for scope in self.scopes:
+            if not isinstance(scope, str):
+                raise TypeError(f"scopes holds texts, not {scope!r}")
 
     async def admit(self, scope: Mapping[str, Any], parameters: Mapping[str, Any] | None = None) -> Principal:
         """
