@@ -146,10 +146,14 @@ def migrated_sqlite_url(_migrated_file: Path, sqlite_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def _migrated_database(postgres_server: PostgresServer) -> str:
-    name = postgres_server.create_database()
-    upgrade_blocking(postgres_server.url(name))
-    return name
+def migrated_template(postgres_server: PostgresServer) -> str:
+    """Name of a migrated PostgreSQL database without rows, to be copied by `create_database`."""
+    return postgres_server.template("migrated", upgrade_blocking)
+
+
+@pytest.fixture(scope="session")
+def _migrated_database(postgres_server: PostgresServer, migrated_template: str) -> str:
+    return postgres_server.create_database(template=migrated_template)
 
 
 @pytest.fixture

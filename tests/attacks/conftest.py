@@ -21,7 +21,7 @@ from czo_auth.core.context import system_context
 from czo_auth.crypto import codes
 from tests.attacks.volley import Attackers
 from tests.contract.acting import administrator
-from tests.contract.api import Api, new_client
+from tests.contract.api import TLS, Api, new_client
 from tests.contract.conftest import DRIFT, Live, Served, carried, deploy, deploy_sqlite, timed, timed_sqlite
 from tests.contract.database import sql
 from tests.contract.deployments import Prepared
@@ -92,7 +92,7 @@ def served(
 def scattering_client(url: str) -> httpx.AsyncClient:
     """Make a client whose every request is a new connection, so that they reach the processes as chance has it."""
     limits = httpx.Limits(max_connections=64, max_keepalive_connections=0)
-    return new_client(url, transport=httpx.AsyncHTTPTransport(limits=limits, trust_env=False))
+    return new_client(url, transport=httpx.AsyncHTTPTransport(verify=TLS, limits=limits, trust_env=False))
 
 
 @pytest.fixture

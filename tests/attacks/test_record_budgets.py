@@ -119,7 +119,8 @@ async def test_user_causes_ten_thousand_records_in_a_day_and_no_more(deploy: Dep
 async def test_bound_outlives_the_process(deploy: Deploy) -> None:
     here = await deploy()
     account, session = await here.people.newcomer()
-    await cause(here.auth, await context_of(here, session.token), MAX_RECORDS_A_DAY)
+    await fill(here, f"records/user/{account.id}", MAX_RECORDS_A_DAY - 1)
+    await cause(here.auth, await context_of(here, session.token), 1)
     await here.auth.stop()
     later = await deploy(here.auth.settings.database_url)
     refused(await rename(later, await later.people.sign_in(account)), 429, "TOO_MANY_REQUESTS")
@@ -223,9 +224,10 @@ async def test_administrators_have_a_bound_for_bulk_work_and_ban_beyond_it(timed
     admin = await here.people.sign_in(here.ada, "admin")
     context = await context_of(here, admin.token)
     banned, spared = await here.people.sign_up(), await here.people.sign_up()
-    await cause(here.auth, context, MAX_RECORDS_A_DAY + 1)
-    uses = MAX_ADMINISTRATOR_RECORDS_A_DAY - MAX_RECORDS_A_DAY - 2
     name = f"records/administrator/{here.ada.id}"
+    await fill(here, name, MAX_RECORDS_A_DAY)
+    await cause(here.auth, context, 1)
+    uses = MAX_ADMINISTRATOR_RECORDS_A_DAY - MAX_RECORDS_A_DAY - 2
     count = Budget(name=name, limit=MAX_ADMINISTRATOR_RECORDS_A_DAY)
     await here.auth.services.transactions.run(lambda tx: tx.budgets.spend(count, now=here.clock(), uses=uses))
     path = f"/admin/users/{banned.id}"
@@ -242,15 +244,19 @@ async def test_service_accounts_of_an_organization_are_charged_together(timed: T
         Context(now=timed.clock(), actor_kind="api_key", organization_id=organization, method="apikey")
         for _ in range(2)
     ]
-    await cause(timed.auth, both[0], MAX_RECORDS_A_DAY)
+    await fill(timed, f"records/organization/{organization}", MAX_RECORDS_A_DAY - 1)
+    await cause(timed.auth, both[0], 1)
     with pytest.raises(RateLimited):
         await cause(timed.auth, both[1], 1)
 
 
 async def test_the_host_and_operators_are_not_charged(timed: Timed) -> None:
     now = timed.clock()
+    budgets = "SELECT name, used FROM {}budgets ORDER BY name"
+    before = await sql(timed.auth.settings.storage_url, budgets)
     for context in (system_context(now), Context(now=now, actor_kind="operator", method="cli")):
-        await cause(timed.auth, context, MAX_STRANGER_RECORDS_A_DAY + 1)
+        await cause(timed.auth, context, 2)
+    assert await sql(timed.auth.settings.storage_url, budgets) == before
 
 
 # --- strangers -------------------------------------------------------------------------------------------------------
@@ -266,7 +272,7 @@ async def test_failed_sign_ins_of_a_network_are_bounded_and_right_passwords_are_
     async def sign_in(ip: str, email: str, password: str = "wrong password") -> Answer:
         return await from_network(here, ip, "/customer/sign-in/email", {"email": email, "password": password})
 
-    await cause(here.auth, Context(now=here.clock(), ip=HOME), MAX_STRANGER_RECORDS_A_DAY - 1)
+    await fill(here, of_network("records/network"), MAX_STRANGER_RECORDS_A_DAY - 1)
     refused(await sign_in(HOME, "made-up@example.com"), 401, "INVALID_EMAIL_OR_PASSWORD")
     for email in ("made-up@example.com", account.email):
         refused(await sign_in(HOME, email), 429, "TOO_MANY_REQUESTS")

@@ -53,6 +53,8 @@ def test_every_step_comes_out_as_the_contract_says(fresh: Shell, tmp_path: Path)
     assert not fresh.data.exists()
 
 
+# Its server starts as every other does: tests/contract/test_start_refusals.py has the keys.
+@pytest.mark.deep
 def test_bad_key_stops_it_like_any_start(fresh: Shell) -> None:
     done = fresh.run("demo", env={"AUTH_ENCRYPTION_KEY": "k1:short"}, code=2)
     assert "AUTH_ENCRYPTION_KEY is malformed" in done.stderr

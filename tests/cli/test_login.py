@@ -24,7 +24,7 @@ import pytest
 from czo_auth.cli.device_login import _store
 from czo_auth.cli.login import login
 from czo_auth.settings import DATABASE_FILE
-from tests.cli.shell import PASSWORD, PROGRAM
+from tests.cli.shell import PASSWORD, PROGRAM, Shell
 from tests.support.server import INHERITED, RunningServer
 
 SECONDS = 40
@@ -338,9 +338,8 @@ def test_what_a_server_may_answer_ends_in_a_sentence(
         ("https://user:password@auth.example.com", "must be like"),
     ],
 )
-def test_key_travels_over_https_only(url: str, why: str) -> None:
-    done = subprocess.run([*PROGRAM, "login", url], capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 2
+def test_key_travels_over_https_only(url: str, why: str, fresh: Shell) -> None:
+    done = fresh.run("login", url, code=2)
     assert why in done.stderr.replace("\n", " ")
     assert "password" not in done.stderr
 
@@ -354,18 +353,13 @@ def test_key_travels_over_https_only(url: str, why: str) -> None:
         pytest.param('{"name": {"of": "something else"}}', marks=pytest.mark.deep),
     ],
 )
-def test_file_that_holds_something_else_is_left_alone(content: str, browser: Browser, tmp_path: Path) -> None:
+def test_file_that_holds_something_else_is_left_alone(
+    content: str, browser: Browser, fresh: Shell, tmp_path: Path
+) -> None:
     """Before anything is asked for."""
     other = tmp_path / "other.txt"
     other.write_text(content)
-    done = subprocess.run(
-        [*PROGRAM, "login", browser.server.url, "--store", str(other)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 1
+    done = fresh.run("login", browser.server.url, "--store", str(other), code=1)
     assert "holds something else" in done.stderr
     assert "Open" not in done.stderr
     assert other.read_text() == content

@@ -22,7 +22,7 @@ OWN_ORIGIN = "own"
 
 
 # Reading the system's certificates takes longer than most requests, and nothing here is asked over TLS.
-_TLS = ssl.create_default_context()
+TLS = ssl.create_default_context()
 
 
 def new_client(url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
@@ -32,7 +32,7 @@ def new_client(url: str, *, transport: httpx.AsyncBaseTransport | None = None) -
         base_url=url,
         timeout=60,
         trust_env=False,
-        verify=_TLS,
+        verify=TLS,
         limits=httpx.Limits(max_connections=64, max_keepalive_connections=64),
     )
     http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))

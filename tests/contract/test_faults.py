@@ -234,6 +234,8 @@ async def test_postgres_that_hangs_is_an_outage_and_never_a_verdict(
     assert "Traceback" not in server.output()
 
 
+# tests/faults/test_outages.py has the same with a role that may only read, which needs no server of its own.
+@pytest.mark.deep
 async def test_read_only_postgres_refuses_writes_and_still_reads(
     own_postgres: PostgresServer, own_prepared: Prepared, start_server: StartServer
 ) -> None:

@@ -78,6 +78,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     server = RunningServer(
         tmp_path_factory.mktemp("server"),
         env={"CZO_AUTH_RATE_LIMIT_ENABLED": "false"},
+        weak_hashes=True,
     )
     server.start()
     yield server

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from tests.fuzz.model.machine import Machine
 from tests.fuzz.people import ADA, CAROL, EVE, enters
-from tests.fuzz.stories_of_programs import STORIES_OF_PROGRAMS
+from tests.fuzz.stories_of_programs import SELDOM_OF_PROGRAMS, STORIES_OF_PROGRAMS
 
 
 def holds_everything(machine: Machine, who: int) -> None:
@@ -488,6 +488,13 @@ SELDOM: frozenset[Story] = frozenset(
         a_factor_that_is_turned_off,
         a_password_that_is_changed,
         a_browser_that_is_trusted,
+        a_ban_that_is_lifted,
+        an_address_that_is_proved_late,
+        a_password_that_is_set_by_a_link,
+        a_factor_that_is_reset,
+        an_account_that_is_deleted,
+        an_actor_type_that_is_removed,
+        *SELDOM_OF_PROGRAMS,
     }
 )
 """Acted out by `make test-deep` alone."""

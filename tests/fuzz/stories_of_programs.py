@@ -312,3 +312,14 @@ STORIES_OF_PROGRAMS = (
     an_organization_that_is_handed_over,
     a_proof_that_is_given_again,
 )
+SELDOM_OF_PROGRAMS = frozenset(
+    {
+        a_device_that_is_approved,
+        a_key_that_encrypts_and_is_replaced,
+        a_proof_that_is_given_again,
+        a_request_that_is_repeated,
+        a_webhook_of_an_owner,
+        an_organization_that_is_handed_over,
+    }
+)
+"""Part of `tests.fuzz.stories.SELDOM`: `tests/contract` holds each rule of these by itself."""

@@ -19,7 +19,7 @@ def explored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explored]:
 
 def walk_until_answered(explored: Explored, **how: Any) -> Walk:
     """Walk for a few seconds, and for longer where the machine is too busy for a handful of successes."""
-    for seconds in (6, 30, 120):
+    for seconds in (3, 30, 120):
         seen = walk(explored.server.url, seed=1, seconds=seconds, **how)
         if seen.findings or seen.statuses[200] > 3:
             break

@@ -24,7 +24,7 @@ def test_generated_inputs_meet_the_oracle(name: str) -> None:
         lambda it: it[0][: it[1]] + it[3] + it[0][it[1] + it[2] :]
     )
 
-    @settings(max_examples=250, database=None)
+    @settings(max_examples=100, database=None)
     @given(data=near | st.lists(pieces, max_size=6).map(b"".join))
     def run(data: bytes) -> None:
         target.check(data)

@@ -20,7 +20,7 @@ from czo_auth.storage.migrate import current_revision, migrate_from_the_first, u
 from czo_auth.storage.sqlite_file import database_path
 from czo_auth.storage.tables import Tables
 from tests.migrations.databases import execute, table_names
-from tests.migrations.test_upgrade import NEXT_REVISION, SCRIPTS
+from tests.migrations.test_upgrade import NEXT_REVISION, PREFIXES, SCRIPTS
 from tools.write_schema import script
 
 TOOL = "`python tools/write_schema.py` writes the script again"
@@ -50,7 +50,7 @@ def content(path: str) -> dict[str, Any]:
     return {"defined": definitions, "rows": rows, "file": file}
 
 
-@pytest.mark.parametrize("prefix", ["czo_auth_", "shop_", "_", "p" * 24])
+@pytest.mark.parametrize("prefix", PREFIXES)
 def test_script_makes_what_the_migrations_make(tmp_path: Path, prefix: str) -> None:
     migrated, fresh = str(tmp_path / "migrated.sqlite3"), str(tmp_path / "fresh.sqlite3")
     migrate_from_the_first(migrated, Tables(prefix))

@@ -31,7 +31,7 @@ async def fill_at_0001(url: str, prefix: str) -> None:
     )
 
 
-@pytest.mark.parametrize("prefix", ["czo_auth_", "shop_"])
+@pytest.mark.parametrize("prefix", ["czo_auth_", pytest.param("shop_", marks=pytest.mark.deep)])
 async def test_rows_of_0001_survive_and_nothing_new_binds_them(
     database_url: str, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,16 +77,15 @@ async def test_rows_of_0001_survive_and_nothing_new_binds_them(
     ],
 )
 async def test_postgresql_tells_of_what_a_lookup_reads(
-    postgres_url: str, change: str, *, is_told: bool
+    migrated_postgres_url: str, change: str, *, is_told: bool
 ) -> None:
     """S18: a remembered key must not outlive a change of its guard; notices and uses forget nothing."""
-    await upgrade(postgres_url)
-    await fill_at_0001(postgres_url, "czo_auth_")
+    await fill_at_0001(migrated_postgres_url, "czo_auth_")
     heard: asyncio.Queue[str] = asyncio.Queue()
-    listening = await asyncpg.connect(postgres_url)
+    listening = await asyncpg.connect(migrated_postgres_url)
     try:
         await listening.add_listener("czo_auth_changed", lambda *reported: heard.put_nowait(str(reported[2])))
-        await execute(postgres_url, f"UPDATE czo_auth_api_keys SET {change}")
+        await execute(migrated_postgres_url, f"UPDATE czo_auth_api_keys SET {change}")
         await listening.fetchval("SELECT 1")
         await asyncio.sleep(0.05)
         assert (not heard.empty()) is is_told

@@ -28,6 +28,8 @@ from tests.migrations.databases import execute, fetch_rows, own_tables, table_na
 from tests.storage.rows import Rows
 
 SCRIPTS = Path(migrations.__file__).parent
+PREFIXES = ["czo_auth_", "shop_", *(pytest.param(each, marks=pytest.mark.deep) for each in ("_", "p" * 24))]
+"""The default, one of a host's own, the shortest and the longest."""
 
 
 async def differences(url: str, tables: Tables) -> list[object]:
@@ -56,7 +58,7 @@ async def differences(url: str, tables: Tables) -> list[object]:
         await server.dispose()
 
 
-@pytest.mark.parametrize("prefix", ["czo_auth_", "shop_", "_", "p" * 24])
+@pytest.mark.parametrize("prefix", PREFIXES)
 async def test_upgrade_makes_the_tables_of_the_stores(database_url: str, prefix: str) -> None:
     assert await current_revision(database_url, prefix) is None
     assert not await is_current(database_url, prefix)
@@ -68,17 +70,15 @@ async def test_upgrade_makes_the_tables_of_the_stores(database_url: str, prefix:
     assert await is_current(database_url, prefix)
 
 
-async def test_comparison_notices_a_difference(database_url: str) -> None:
-    await upgrade(database_url)
-    await execute(database_url, "DROP INDEX czo_auth_sessions_user_id_ix")
-    assert len(await differences(database_url, Tables())) == 1
+async def test_comparison_notices_a_difference(current_url: str) -> None:
+    await execute(current_url, "DROP INDEX czo_auth_sessions_user_id_ix")
+    assert len(await differences(current_url, Tables())) == 1
 
 
-async def test_upgrade_of_what_is_current_changes_nothing(database_url: str) -> None:
-    await upgrade(database_url)
-    storage = open_storage(database_url)
+async def test_upgrade_of_what_is_current_changes_nothing(current_url: str) -> None:
+    storage = open_storage(current_url)
     user = await Rows(storage).user()
-    await upgrade(database_url)
+    await upgrade(current_url)
     assert await storage.transactions.read(lambda tx: tx.users.find(user.id)) == user
     await storage.close()
 
@@ -143,33 +143,30 @@ def test_revisions_are_one_line_that_ends_at_the_head() -> None:
     assert [script.down_revision for script in scripts.walk_revisions()][-1] is None
 
 
-async def test_database_of_a_newer_program_is_refused(database_url: str) -> None:
-    await upgrade(database_url)
-    await execute(database_url, "UPDATE czo_auth_version SET version_num = '9999', oldest_program = '9999'")
-    assert not await is_current(database_url)
+async def test_database_of_a_newer_program_is_refused(current_url: str) -> None:
+    await execute(current_url, "UPDATE czo_auth_version SET version_num = '9999', oldest_program = '9999'")
+    assert not await is_current(current_url)
     with pytest.raises(NewerSchema):
-        await upgrade(database_url)
-    assert await current_revision(database_url) == "9999"
+        await upgrade(current_url)
+    assert await current_revision(current_url) == "9999"
 
 
-async def test_newer_program_may_let_this_one_run(database_url: str) -> None:
-    await upgrade(database_url)
+async def test_newer_program_may_let_this_one_run(current_url: str) -> None:
     await execute(
-        database_url,
+        current_url,
         f"UPDATE czo_auth_version SET version_num = '9999', oldest_program = '{migrations.HEAD}'",
     )
-    assert await is_current(database_url)
-    await upgrade(database_url)
+    assert await is_current(current_url)
+    await upgrade(current_url)
     # What it does not know it does not touch.
-    assert await current_revision(database_url) == "9999"
+    assert await current_revision(current_url) == "9999"
 
 
-async def test_database_whose_program_said_nothing_is_of_its_own_revision_alone(database_url: str) -> None:
-    await upgrade(database_url)
-    await execute(database_url, "ALTER TABLE czo_auth_version DROP COLUMN oldest_program")
-    assert await is_current(database_url)
-    await execute(database_url, "UPDATE czo_auth_version SET version_num = '9999'")
-    assert not await is_current(database_url)
+async def test_database_whose_program_said_nothing_is_of_its_own_revision_alone(current_url: str) -> None:
+    await execute(current_url, "ALTER TABLE czo_auth_version DROP COLUMN oldest_program")
+    assert await is_current(current_url)
+    await execute(current_url, "UPDATE czo_auth_version SET version_num = '9999'")
+    assert not await is_current(current_url)
 
 
 def test_oldest_program_that_may_run_is_no_newer_than_this_one() -> None:

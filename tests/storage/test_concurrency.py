@@ -18,7 +18,6 @@ from tests.storage.rows import HOUR, NOW, Rows, a_digest, an_id
 
 ROOT = Path(__file__).parents[2]
 AT_ONCE = 32
-PROCESSES = 4
 ROWS = 5
 
 
@@ -30,9 +29,11 @@ async def test_promise_holds_for_many_calls_at_once(rows: Rows, name: str) -> No
     assert contest.judge(await asyncio.gather(*calls))
 
 
-async def test_promises_hold_across_processes(rows: Rows) -> None:
+# Each of them imports everything: two stand for more.
+@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.deep)])
+async def test_promises_hold_across_processes(rows: Rows, processes: int) -> None:
     work = {name: [await contest.prepare(rows) for _ in range(ROWS)] for name, contest in CONTESTS.items()}
-    answers = await asyncio.to_thread(fight, rows.storage.url, json.dumps(work))
+    answers = await asyncio.to_thread(fight, rows.storage.url, json.dumps(work), processes)
     wrong = {}
     for name, found_rows in work.items():
         for row in found_rows:
@@ -43,12 +44,12 @@ async def test_promises_hold_across_processes(rows: Rows) -> None:
     assert wrong == {}
 
 
-def fight(url: str, work: str) -> list[dict[str, dict[str, list[Result]]]]:
+def fight(url: str, work: str, processes: int) -> list[dict[str, dict[str, list[Result]]]]:
     """Let all contenders loose at the same moment."""
-    command = [sys.executable, "-W", "error", "-m", "tests.storage.contender", url, str(AT_ONCE // PROCESSES)]
+    command = [sys.executable, "-W", "error", "-m", "tests.storage.contender", url, str(AT_ONCE // processes)]
     contenders = [
         subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(PROCESSES)
+        for _ in range(processes)
     ]
     try:
         for contender in contenders:
@@ -59,7 +60,7 @@ def fight(url: str, work: str) -> list[dict[str, dict[str, list[Result]]]]:
             contender.stdin.write(f"{work}\n")
             contender.stdin.flush()
         answers = [json.loads(contender.communicate(timeout=240)[0]) for contender in contenders]
-        assert [contender.returncode for contender in contenders] == [0] * PROCESSES
+        assert [contender.returncode for contender in contenders] == [0] * processes
         return answers
     finally:
         for contender in contenders:
