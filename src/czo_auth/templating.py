@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from pathlib import Path
+from types import CodeType
 from typing import Final
 
 from jinja2 import (
     BaseLoader,
+    BytecodeCache,
     ChoiceLoader,
     Environment,
     FileSystemLoader,
@@ -17,6 +20,7 @@ from jinja2 import (
     TemplateError,
     TemplateSyntaxError,
 )
+from jinja2.bccache import Bucket
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from czo_auth.errors import StartRefused
@@ -47,7 +51,32 @@ def template_environment(folder: Path | None, *, package: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        bytecode_cache=_compiled(package),
     )
+
+
+class _Compiled(BytecodeCache):
+    """What templates were compiled to: the deployments of a process compile each of them once."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, tuple[str, CodeType]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give *bucket* the code of its template, if the source is still the same."""
+        checksum, code = self._code.get(bucket.key, ("", None))
+        if checksum == bucket.checksum:
+            bucket.code = code
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep the code that *bucket* has."""
+        if bucket.code is not None:
+            self._code[bucket.key] = (bucket.checksum, bucket.code)
+
+
+@cache
+def _compiled(package: str) -> _Compiled:
+    """Return the one for *package*: code also depends on options and filters, which are the same within a package."""
+    return _Compiled()
 
 
 def check_own_templates(

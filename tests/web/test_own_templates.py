@@ -7,8 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from jinja2 import Environment
 
 from czo_auth.errors import StartRefused
+from czo_auth.templating import template_environment
 from tests.contract.databases import SqliteDatabases
 from tests.web.conftest import opened_pages
 
@@ -151,3 +153,18 @@ def test_every_documented_block_exists_and_every_block_is_documented() -> None:
     layout = files("czo_auth.web").joinpath("templates", "layout.html").read_text("utf-8")
     assert set(re.findall(r"{% block (\w+) %}", layout)) == documented
     assert {"title", "head", "brand", "content", "footer"} <= documented
+
+
+def test_a_template_is_compiled_once_for_all_deployments_of_a_process_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own.html"
+
+    def rendered() -> str:
+        return template_environment(tmp_path, package="czo_auth.web").get_template("own.html").render()
+
+    for text in ("before", "after"):
+        own.write_text(text)
+        assert rendered() == text
+    monkeypatch.delattr(Environment, "compile")
+    assert rendered() == "after"
