@@ -12,6 +12,7 @@ Usage: forks.py, with a socket as standard input.
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
 import io
 import json
@@ -26,6 +27,7 @@ from functools import cache
 from typing import IO, NoReturn
 
 _MAX_LENGTH = 1 << 17
+_PR_SET_PDEATHSIG = 1
 
 
 def run_forked(
@@ -112,8 +114,10 @@ def _fork_for_ever() -> None:
 
 def _wait_for_one(asked: dict[str, object], fds: list[int]) -> NoReturn:
     """Fork the command, and say how it ended."""
+    _end_with_parent()
     command = os.fork()
     if command == 0:
+        _end_with_parent()
         _become(asked, fds)
         from czo_auth.cli import main
 
@@ -122,6 +126,11 @@ def _wait_for_one(asked: dict[str, object], fds: list[int]) -> NoReturn:
     _, status = os.waitpid(command, 0)
     os.write(fds[3], str(os.waitstatus_to_exitcode(status)).encode())
     os._exit(0)
+
+
+def _end_with_parent() -> None:
+    """End when the process that forks does: a command that never ends by itself is left by its test."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 def _become(asked: dict[str, object], fds: list[int]) -> None:

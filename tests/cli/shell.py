@@ -37,7 +37,7 @@ class Shell:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command, which must end with *code* and without a traceback."""
         chosen = self.env | dict(env or {})
-        if _may_be_forked(words, env or {}):
+        if _may_be_forked(words, env or {}, code):
             done = run_forked(words, env=chosen, stdin=stdin, seconds=SECONDS)
         else:
             done = subprocess.run(
@@ -69,11 +69,11 @@ class Shell:
         return self.one(*words, "--password-stdin", stdin=f"{password}\n")
 
 
-def _may_be_forked(words: tuple[str, ...], env: Mapping[str, str]) -> bool:
+def _may_be_forked(words: tuple[str, ...], env: Mapping[str, str], code: int) -> bool:
     """
-    Say whether a command is the same when it is forked: a server manages processes, and Python reads PYTHON… when it
-    starts, of which only PYTHONPATH can be made up for.
+    Say whether a command is the same when it is forked: a server manages processes, unless its start is refused, and
+    Python reads PYTHON… when it starts, of which only PYTHONPATH can be made up for.
     """
-    is_server = words[:1] in (("serve",), ("demo",))
+    is_server = words[:1] == ("demo",) or (words[:1] == ("serve",) and code == 0)
     known = all("AUTH_" in name or name == "PYTHONPATH" for name in env)
     return sys.platform == "linux" and not is_server and known

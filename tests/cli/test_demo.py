@@ -22,6 +22,7 @@ from czo_auth.cli.demo.client import Client
 from czo_auth.cli.demo.narrator import Mismatch, Narrator
 from tests.cli.shell import PROGRAM, Shell
 from tests.support.processes import still_alive
+from tests.support.weak_hashes import IN_EVERY_PROCESS
 
 SECONDS = 240
 
@@ -29,7 +30,11 @@ SECONDS = 240
 def test_every_step_comes_out_as_the_contract_says(fresh: Shell, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    env = fresh.env | {"TMPDIR": str(temporary), "PYTHONIOENCODING": "utf-8"}
+    env = fresh.env | {
+        "TMPDIR": str(temporary),
+        "PYTHONIOENCODING": "utf-8",
+        "PYTHONPATH": str(IN_EVERY_PROCESS),
+    }
     done = subprocess.run(
         [*PROGRAM, "demo"], env=env, capture_output=True, text=True, timeout=SECONDS, check=False
     )

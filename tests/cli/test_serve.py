@@ -143,7 +143,7 @@ def test_idle_connection_ends_after_the_time_that_is_set(shell: Shell) -> None:
     assert said.startswith(b"HTTP/1.1 200")
 
 
-@pytest.mark.parametrize("after", [0.3, pytest.param(0.7, marks=pytest.mark.deep), 1.2])
+@pytest.mark.parametrize("after", [0.3, *(pytest.param(each, marks=pytest.mark.deep) for each in (0.7, 1.2))])
 def test_signal_during_the_start_ends_it_as_quietly(shell: Shell, after: float) -> None:
     with serving(shell, "--workers", "2") as process:
         _wait_for_handlers(process)

@@ -84,7 +84,7 @@ async def test_second_factor_of_the_first_version_signs_in(upgraded_url: str, tm
         assert (await client.ask("POST", "/two-factor/verify", body))["verified"] is True
         body = {"challenge": await client.challenge(), "code": client.code(ADA["totpSecret"])}
         assert (await client.ask("POST", "/two-factor/verify", body))["verified"] is True
-        for code in ADA["backupCodes"]:
+        for code in ADA["backupCodes"][:2]:
             body = {"challenge": await client.challenge(), "code": code}
             assert (await client.ask("POST", "/two-factor/verify-backup-code", body))["verified"] is True
         body = {"challenge": await client.challenge(), "code": ADA["backupCodes"][0]}

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -18,6 +16,7 @@ from czo_auth.core.errors import StorageUnavailable
 from czo_auth.crypto.sealing import new_key_text
 from czo_auth.storage.errors import DatabaseMisconfigured
 from czo_auth.storage.postgresql import PostgresStorage
+from tests.cli.shell import Shell
 from tests.storage.rows import NOW, Rows, a_digest
 from tests.support.pgbouncer import PROGRAM, PgBouncer
 from tests.support.postgres import PostgresServer
@@ -168,19 +167,14 @@ def test_direct_address_without_a_pooler_is_refused() -> None:
 
 
 def test_start_behind_a_pooler_says_what_is_missing_in_one_sentence(
-    migrated_postgres_url: str, bouncer: PgBouncer
+    migrated_postgres_url: str, bouncer: PgBouncer, tmp_path: Path
 ) -> None:
-    env = {
-        "PATH": os.environ["PATH"],
-        "AUTH_ENCRYPTION_KEY": new_key_text(),
-        "CZO_AUTH_DATABASE_URL": bouncer.url(name_of(migrated_postgres_url)),
-    }
-    command = [sys.executable, "-m", "czo_auth", "keys", "status", "--json"]
-    refused = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
-    assert refused.returncode == CANNOT_START
+    pooled = bouncer.url(name_of(migrated_postgres_url))
+    env = {"AUTH_ENCRYPTION_KEY": new_key_text(), "CZO_AUTH_DATABASE_URL": pooled}
+    shell = Shell(tmp_path / "data", env=env)
+    refused = shell.run("keys", "status", "--json", code=CANNOT_START)
     assert refused.stderr.splitlines()[-1].endswith(
         "name PostgreSQL itself in CZO_AUTH_DATABASE_DIRECT_URL as well, or let the pooler work in session mode."
     )
-    env["CZO_AUTH_DATABASE_DIRECT_URL"] = migrated_postgres_url
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
+    direct = {"CZO_AUTH_DATABASE_DIRECT_URL": migrated_postgres_url}
+    assert shell.run("keys", "status", "--json", env=direct).stderr == ""
