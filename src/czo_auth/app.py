@@ -171,6 +171,8 @@ class FaultBarrier:
     """
     Normalizes the path, turns errors into clean responses, and reads unread bodies before responding.
 
+    The requests of a burst begin a few at a time.
+
     Args:
         route: The pattern of all its paths, for telemetry, where the application has no routes.
     """
@@ -187,6 +189,7 @@ class FaultBarrier:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        await self._app_state.starts.turn()
         inner = dict(scope)
         inner["path"], inner["root_path"] = (
             own_path(scope, self._base) if self._base else _any_path(scope),

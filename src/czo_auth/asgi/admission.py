@@ -6,7 +6,7 @@ A refused caller learns nothing else, so this happens before the body is read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from starlette.requests import Request
@@ -16,6 +16,7 @@ from czo_auth.asgi.authentication import DEPLOYMENT, PRINCIPAL, Authenticator
 from czo_auth.asgi.clients import Clients
 from czo_auth.asgi.cookies import Cookies
 from czo_auth.asgi.credentials import Credential
+from czo_auth.asgi.fair_start import FairStart
 from czo_auth.asgi.limit_headers import LIMITS
 from czo_auth.asgi.origins import SAFE_METHODS
 from czo_auth.core.access import Access, admit
@@ -39,6 +40,7 @@ class AppState:
     runtime: Runtime
     authenticator: Authenticator
     clients: Clients
+    starts: FairStart = field(default_factory=FairStart)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
