@@ -6,10 +6,13 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from czo_auth.core.devices.authorization import DeviceAuthorization
+from czo_auth.core.mail_queue import QueuedMail
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.store import MailToken
 from czo_auth.core.users.user import User
@@ -88,6 +91,56 @@ async def test_no_more_mail_tokens_live_than_may(rows: Rows) -> None:
         for digest in digests
     ]
     assert sum(token is not None for token in taken) == 3
+
+
+async def test_no_more_mails_wait_than_may(rows: Rows) -> None:
+    async def add() -> bool:
+        mail = QueuedMail(
+            id=an_id(),
+            kind="a",
+            sealed="v1.k1.nonce.sealed",
+            attempts=0,
+            next_at=NOW,
+            created_at=NOW,
+            expires_at=NOW + HOUR,
+        )
+        return await rows.run(lambda tx: tx.mail_queue.add(mail, limit=3))
+
+    assert sum(await asyncio.gather(*(add() for _ in range(AT_ONCE)))) == 3
+    assert (await rows.run(lambda tx: tx.mail_queue.count_waiting()))[0] == 3
+
+
+async def test_no_more_devices_wait_than_may(rows: Rows) -> None:
+    def add_below(limit: int) -> Callable[[Transaction], bool]:
+        request = DeviceAuthorization(
+            id=an_id(),
+            client_id="a",
+            name="a",
+            scopes=(),
+            organization_id=None,
+            key_lifetime_seconds=60,
+            ip=None,
+            status="pending",
+            lineage_id=None,
+            user_id=None,
+            api_key_id=None,
+            sealed_key=None,
+            poll_seconds=5,
+            polled_at=None,
+            fetched_at=None,
+            created_at=NOW,
+            expires_at=NOW + HOUR,
+        )
+
+        def add(tx: Transaction) -> bool:
+            if tx.device_authorizations.count(now=NOW) >= limit:
+                return False
+            return tx.device_authorizations.add(request, device_digest=a_digest(), user_digest=a_digest())
+
+        return add
+
+    kept = await asyncio.gather(*(rows.run(add_below(3)) for _ in range(AT_ONCE)))
+    assert kept.count(True) == 3
 
 
 async def test_steps_that_lock_in_opposite_order_both_succeed(rows: Rows) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import func, or_, select, update
 
 from czo_auth.core.devices.authorization import DeviceAuthorization, DeviceStatus
 from czo_auth.core.devices.store import DeviceAuthorizations
+from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store, columns, values
 
 
@@ -21,6 +22,7 @@ class SqlDeviceAuthorizations(Store, DeviceAuthorizations):
 
     def count(self, *, now: datetime) -> int:
         devices = self._tables.device_authorizations
+        acquire_lock(self._connection, devices.name)
         statement = select(func.count()).select_from(devices).where(devices.c.expires_at > now)
         return self._connection.execute(statement).scalar_one()
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, select, update
 
 from czo_auth.core.mail_queue import MailQueue, QueuedMail
+from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store, columns, values
 
 
@@ -15,7 +16,7 @@ class SqlMailQueue(Store, MailQueue):
     """Implements `czo_auth.core.mail_queue.MailQueue`."""
 
     def add(self, mail: QueuedMail, *, limit: int) -> bool:
-        # Concurrent processes may exceed it by one each; the table is bounded all the same.
+        acquire_lock(self._connection, self._tables.mail_queue.name)
         if self._how_many(self._tables.mail_queue) >= limit:
             return False
         self._add(self._tables.mail_queue, values(mail))

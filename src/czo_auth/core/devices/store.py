@@ -16,7 +16,7 @@ class DeviceAuthorizations(Protocol):
         """Store a new request; False if its user code is taken."""
 
     def count(self, *, now: datetime) -> int:
-        """Count the requests that have not expired."""
+        """Count the requests that have not expired. Until the transaction ends, no other one counts any."""
 
     def lock_by_user_code(self, digests: Collection[str]) -> DeviceAuthorization | None:
         """Read a request by any of the digests of its user code, and lock its row."""
