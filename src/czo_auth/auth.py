@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
+from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from czo_auth.runtime import Runtime
@@ -205,7 +206,14 @@ class Auth(Runtime):
         )
 
     def lifespan(self, inner: Lifespan | None = None) -> Lifespan:
-        """Create a lifespan that starts and stops czo-auth around *inner*, the host's own."""
+        """
+        Create a lifespan that starts and stops czo-auth around *inner*, the host's own.
+
+        Raises:
+            TypeError: *inner* is an application, as of a framework that was given this method and not what it makes.
+        """
+        if isinstance(inner, Starlette):
+            raise TypeError("lifespan=auth.lifespan lacks its parentheses: write lifespan=auth.lifespan()")
 
         @asynccontextmanager
         async def run(app: Any) -> AsyncIterator[Any]:

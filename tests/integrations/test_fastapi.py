@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Request, Response, WebSocket
@@ -327,6 +328,14 @@ async def test_lifespans_chain_and_keep_the_hosts_state(auth: Auth) -> None:
         "closed, auth started: True",
         "ended, auth started: False",
     ]
+
+
+async def test_lifespan_without_its_parentheses_is_named(auth: Auth) -> None:
+    mistaken: Any = auth.lifespan
+    app = FastAPI(lifespan=mistaken)
+    with pytest.raises(TypeError, match=r"write lifespan=auth\.lifespan\(\)"):
+        async with app.router.lifespan_context(app):
+            pass
 
 
 async def test_fault_of_the_hosts_lifespan_stops_auth(auth: Auth) -> None:

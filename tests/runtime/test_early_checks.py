@@ -133,6 +133,7 @@ def test_scope_rules_that_grant_something_are_taken(tmp_path: Path) -> None:
         "aal is 1 or 2",
         "is no role",
         "this guard is of another Auth",
+        "lacks its parentheses",
         "the application needs AuthMiddleware",
         "has to be there and `async def`",
         "has to take one argument",
