@@ -19,12 +19,14 @@ from czo_auth.core.flows.administration.verify_keys import VerifyKeys
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.idempotency.answer import IDEMPOTENT_ANSWER, RequestIdentity
 from czo_auth.core.ids import new_id
+from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrollment, TotpFactor
 from czo_auth.crypto import jwt, totp
 from tests.cli.inside import LINEAGE, put_enrollment, put_factor
 from tests.cli.shell import PASSWORD
 from tests.contract.database import sql
+from tests.webhooks.dispatching import WebhookSetup
 
 T = TypeVar("T")
 K1 = "k1:NZ8cLu1Mn0ZQxkLgJgyE4M2QUjwpfHYGvPHGYlqUKxg="
@@ -148,6 +150,28 @@ async def test_what_a_server_writes_in_the_meantime_is_not_lost(old: Auth, new: 
     bound_to = {"user": ada, "enrolment": factor.id}
     assert new.services.key_ring.open(factor.sealed_secret, purpose=TOTP_SECRET, bound_to=bound_to) == changed
     assert new.services.key_ring.kid_of(factor.sealed_secret) == "k2"
+
+
+async def test_row_that_changed_since_it_was_read_is_left_as_it_is(old: Auth) -> None:
+    ada = await user_id(old, "ada")
+    await put_factor(old, ada, totp.new_secret())
+    factor, at = await factor_of(old, ada), old.now()
+    webhook = await WebhookSetup(old).endpoint("https://hooks.example.com/")
+    key = StoredSigningKey(
+        kid="k", sealed_private_key="sealed", public_jwk={}, created_at=at, retired_at=None, expires_at=None
+    )
+
+    def overtaken(tx: Transaction) -> list[bool]:
+        tx.sessions.add_signing_key(key)
+        (secret,) = tx.webhooks.secrets_of(webhook.id, now=at + timedelta(minutes=1))
+        return [
+            tx.two_factor.reencrypt_factor(factor.id, old="as it was", new="changed"),
+            tx.sessions.reencrypt_signing_key(key.kid, old="as it was", new="changed"),
+            tx.webhooks.reencrypt_secret(secret.id, old="as it was", new="changed"),
+        ]
+
+    assert await old.services.transactions.run(overtaken) == [False] * 3
+    assert await factor_of(old, ada) == factor
 
 
 async def test_codes_that_are_hashed_meanwhile_do_not_come_back(old: Auth, new: Auth) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 from standardwebhooks.webhooks import Webhook as ReferenceWebhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from czo_auth.core.flows.webhooks.switch_off import SwitchOffDead
 from tests.contract.acting import create_key, eventually, found, join
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
@@ -140,6 +140,22 @@ async def test_endpoint_that_is_off_gets_nothing_of_that_time_unless_it_is_repla
     assert again.id == lines[0]["eventId"]
 
 
+async def test_delivery_is_sent_again_and_listed_only_at_its_own_endpoint(
+    here: Timed, receiver: Receiver
+) -> None:
+    session = await administrator_of(here)
+    owner, organization = await owner_of(here)
+    webhook_id = (await make(here.api, session, "/admin/webhooks", url=receiver.url))["webhook"]["id"]
+    accepted(await here.api.post(f"/admin/webhooks/{webhook_id}/test", bearer=session.token), 202)
+    before = await wait_for_statuses(here, session, "/admin/webhooks", webhook_id, "delivered")
+    for person, base in ((session, "/admin/webhooks"), (owner, f"/organizations/{organization}/webhooks")):
+        other = (await make(here.api, person, base))["webhook"]["id"]
+        body = {"deliveryId": before[0]["id"]}
+        refused(await here.api.post(f"{base}/{other}/replay", body, bearer=person.token), 404, "NOT_FOUND")
+        assert await deliveries_of(here, person, base, other) == []
+    assert await deliveries_of(here, session, "/admin/webhooks", webhook_id) == before
+
+
 async def test_failed_delivery_is_retried_and_then_given_up(deploy: Deploy, receiver: Receiver) -> None:
     here = await deployment_of(deploy, webhook_retry_seconds="60,600")
     session = await administrator_of(here)
@@ -159,12 +175,10 @@ async def test_failed_delivery_is_retried_and_then_given_up(deploy: Deploy, rece
     # Each attempt is signed with its own time: receivers refuse signatures that are minutes old.
     first, *later = (int(request.headers["webhook-timestamp"]) for request in receiver.requests)
     assert [at - first for at in later] == [67, 67 + 670]
-    assert (
-        accepted(
-            await here.api.get(f"{base}/{made['webhook']['id']}/deliveries?status=dead", bearer=session.token)
-        )["total"]
-        == 1
-    )
+    path = f"{base}/{made['webhook']['id']}/deliveries"
+    for chosen, expected in (("dead", [line]), ("delivered", []), ("pending", [])):
+        found = accepted(await here.api.get(f"{path}?status={chosen}", bearer=session.token))
+        assert (found["deliveries"], found["total"]) == (expected, len(expected)), chosen
 
 
 async def test_endpoint_dead_for_five_days_is_switched_off_and_its_owner_mailed(
@@ -182,7 +196,7 @@ async def test_endpoint_dead_for_five_days_is_switched_off_and_its_owner_mailed(
     here.time.advance(seconds=2)
     await wait_for_statuses(here, owner, base, made["webhook"]["id"], "dead")
     here.time.advance(days=4, hours=23)
-    await asyncio.sleep(0.1)
+    await SwitchOffDead(here.auth.services).run(now=here.clock())
     assert accepted(await here.api.get(path, bearer=owner.token))["webhook"]["enabled"] is True
     here.time.advance(hours=2)
 
@@ -237,3 +251,23 @@ async def test_log_is_read_in_pages(here: Timed, receiver: Receiver) -> None:
         seen += [line["id"] for line in page["deliveries"]]
         cursor = page["nextCursor"]
     assert len(set(seen)) == len(seen) == 5
+
+
+async def test_deliveries_and_their_events_are_kept_for_thirty_days(here: Timed, receiver: Receiver) -> None:
+    session = await administrator_of(here)
+    base = "/admin/webhooks"
+    made = await make(here.api, session, base, url=receiver.url)
+    path = f"{base}/{made['webhook']['id']}"
+    _, customer = await here.people.newcomer()
+    await create_key(here.api, customer)
+    await wait_for_statuses(here, session, base, made["webhook"]["id"], "delivered")
+    for days, kept in ((29, True), (2, False)):
+        here.time.advance(days=days)
+        await here.auth._housekeeping.tidy()
+        session = await administrator_of(here)
+        found = await deliveries_of(here, session, base, made["webhook"]["id"])
+        assert len(found) == kept
+        if kept:
+            body = {"deliveryId": found[0]["id"]}
+            accepted(await here.api.post(f"{path}/replay", body, bearer=session.token), 202)
+            assert (await receiver.wait_for(2))[1].id == found[0]["eventId"]

@@ -64,6 +64,34 @@ async def test_endpoint_is_created_changed_and_deleted(here: Timed) -> None:
     assert actions[:3] == ["auth.webhook.deleted", "auth.webhook.updated", "auth.webhook.created"]
 
 
+@pytest.mark.parametrize("whose", ["administrator", "owner"])
+async def test_new_secret_test_and_replay_are_audited_with_the_host_alone(here: Timed, whose: str) -> None:
+    if whose == "owner":
+        session, organization = await owner_of(here)
+        base = f"/organizations/{organization}/webhooks"
+    else:
+        session, base = await administrator_of(here), "/admin/webhooks"
+    webhook_id = (await make(here.api, session, base))["webhook"]["id"]
+    path = f"{base}/{webhook_id}"
+    accepted(await here.api.post(f"{path}/secret", bearer=session.token), 201)
+    accepted(await here.api.post(f"{path}/test", bearer=session.token), 202)
+    since = {"since": "2025-01-01T00:00:00Z"}
+    accepted(await here.api.post(f"{path}/replay", since, bearer=session.token), 202)
+    answer = await here.api.get("/admin/audit", bearer=(await administrator_of(here)).token)
+    records = [each for each in accepted(answer)["audit"] if each["action"].startswith("auth.webhook.")]
+    assert [record["action"] for record in records] == [
+        "auth.webhook.replayed",
+        "auth.webhook.tested",
+        "auth.webhook.secret_rotated",
+        "auth.webhook.created",
+    ]
+    assert {(each["details"]["webhookId"], each["details"]["host"]) for each in records} == {
+        (webhook_id, "hooks.example.com")
+    }
+    # The path may be a secret of the receiver.
+    assert URL not in answer.text
+
+
 async def test_secret_is_shown_once_and_stored_encrypted(here: Timed) -> None:
     session = await administrator_of(here)
     made = await make(here.api, session, "/admin/webhooks")
@@ -115,6 +143,22 @@ async def test_wrong_input_is_refused_at_both_ends(here: Timed) -> None:
         refused(answer, 400, "VALIDATION_ERROR")
     assert accepted(await here.api.get(path, bearer=session.token)) == {"webhook": made["webhook"]}
     assert accepted(await here.api.get("/admin/webhooks", bearer=session.token))["total"] == 1
+
+
+async def test_hosts_allowed_to_administrators_are_not_allowed_to_organizations(deploy: Deploy) -> None:
+    here = await deploy(
+        webhook_allowed_hosts="127.0.0.1,10.0.0.7", organization_webhook_allowed_hosts="10.0.0.7"
+    )
+    session = await administrator_of(here)
+    owner, organization = await owner_of(here)
+    base = f"/organizations/{organization}/webhooks"
+    inside, shared = {"url": "http://127.0.0.1:9/"}, {"url": "http://10.0.0.7/"}
+    await make(here.api, session, "/admin/webhooks", **inside)
+    made = await make(here.api, owner, base, **shared)
+    answer = await here.api.post(base, {**NEW, **inside}, bearer=owner.token)
+    refused(answer, 400, "VALIDATION_ERROR")
+    answer = await here.api.patch(f"{base}/{made['webhook']['id']}", inside, bearer=owner.token)
+    refused(answer, 400, "VALIDATION_ERROR")
 
 
 async def test_log_and_replay_refuse_what_they_do_not_know(here: Timed) -> None:

@@ -17,6 +17,7 @@ import aio_pika
 import nats
 import pytest
 from nats.js.api import StreamConfig
+from nats.js.errors import APIError
 
 from czo_auth.core.events.deliver import SinkUnavailable
 from czo_auth.core.events.types import Event
@@ -145,6 +146,20 @@ async def test_stream_that_vanishes_under_an_open_connection_is_made_again(nats_
     await sink.close()
 
 
+async def test_confirmation_of_another_stream_does_not_count(nats_server: NatsServer) -> None:
+    sink = a_nats_sink(nats_server, "OURS")
+    await sink.deliver(an_event(1))
+    client = await nats.connect(nats_server.url)
+    await client.jetstream().delete_stream("OURS")
+    # Somebody else's, which takes the same subjects and may drop them at once.
+    await client.jetstream().add_stream(StreamConfig(name="THEIRS", subjects=["ours.>"]))
+    with pytest.raises(SinkUnavailable, match="refused"):
+        await sink.deliver(an_event(2))
+    assert (await client.jetstream().stream_info("THEIRS")).state.messages == 0
+    await client.close()
+    await sink.close()
+
+
 async def test_full_stream_makes_events_wait(nats_server: NatsServer) -> None:
     client = await nats.connect(nats_server.url)
     full = StreamConfig(name="FULL", subjects=["full.>"], max_msgs=1, discard="new")  # type: ignore[arg-type]
@@ -165,6 +180,17 @@ async def test_event_that_is_too_large_for_nats_counts_against_itself(nats_serve
         await sink.deliver(an_event(1, text="x" * (2 << 20)))
     assert not isinstance(failure.value, SinkUnavailable)
     await sink.deliver(an_event(2))
+    await sink.close()
+
+
+async def test_event_that_is_too_large_for_the_stream_counts_against_itself(nats_server: NatsServer) -> None:
+    client = await nats.connect(nats_server.url)
+    await client.jetstream().add_stream(StreamConfig(name="SMALL", subjects=["small.>"], max_msg_size=1024))
+    sink = a_nats_sink(nats_server, "SMALL")
+    with pytest.raises(APIError, match="message size exceeds"):
+        await sink.deliver(an_event(1, text="x" * 2000))
+    await sink.deliver(an_event(2))
+    await client.close()
     await sink.close()
 
 

@@ -38,6 +38,21 @@ def test_alert_asks_for_figures_that_there_are(alert: dict[str, Any], labels: di
         assert {each.strip() for each in grouped.split(",")} <= set().union(*labels.values())
 
 
+def test_alerts_ask_for_values_that_are_written() -> None:
+    """An outcome, a route or a kind of work that no code names would never raise an alarm."""
+    code = "".join(
+        (ROOT / "src" / "czo_auth" / name).read_text("utf-8")
+        for name in ("server.py", "runtime/telemetry.py", "runtime/traced.py")
+    )
+    asked = re.findall(
+        r'(outcome|route|work)(?:=|!=|=~)"([^"]+)"', "".join(alert["expr"] for alert in ALERTS)
+    )
+    assert {label for label, _ in asked} == {"outcome", "route", "work"}
+    for _, values in asked:
+        for value in values.split("|"):
+            assert f'"{value}"' in code, value
+
+
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
 def test_alert_says_what_to_do(alert: dict[str, Any]) -> None:
     assert alert.keys() <= {"alert", "expr", "for", "labels", "annotations"}

@@ -63,7 +63,7 @@ async def test_an_endpoint_is_made_changed_tested_and_deleted(
     assert "auth.apikey.* auth.org.created" in await get(path)
     await post(f"{path}/change", {"url": URL + "/2", "events": "*", "description": ""})
     assert f"{URL}/2" in await get(path)
-    assert "auth.webhook.test" in await post(f"{path}/test")
+    assert len(re.findall(r'name="delivery" value="[0-9a-f-]{36}"', await post(f"{path}/test"))) == 1
     await post(f"{path}/disable")
     assert "/test" not in await get(path)
     await post(f"{path}/enable")
@@ -101,9 +101,30 @@ async def test_the_log_shows_deliveries_and_sends_one_again(pages: Pages) -> Non
     await eventually(is_logged, within=60)
     text = (await pages.get(path, session=session.token)).text
     delivery = re.findall(r'name="delivery" value="([0-9a-f-]{36})"', text)[0]
-    again = await pages.post(f"{path}/replay", {"delivery": delivery}, session=session.token)
-    assert again.headers["location"] == f"/account{path}"
+    for form in ({"delivery": delivery}, {"since": "2025-01-01T00:00"}):
+        again = await pages.post(f"{path}/replay", form, session=session.token)
+        assert again.headers["location"] == f"/account{path}"
+    ada, _ = await administrator(pages)
+    audit = accepted(await pages.here.api.get("/admin/audit", bearer=ada.token))["audit"]
+    replayed = [each["details"] for each in audit if each["action"] == "auth.webhook.replayed"]
+    assert [each.get("deliveryId") for each in replayed] == [None, delivery]
+    assert replayed[0]["since"].startswith("2025-01-01T00:00:00.000")
     assert "auth.apikey.created" not in (await pages.get(f"{path}?status=dead", session=session.token)).text
+
+
+async def test_the_log_is_read_in_pages(pages: Pages) -> None:
+    session, base = await owner(pages)
+    await pages.post(base, {"url": URL, "events": "*"}, session=session.token)
+    listed = accepted(await pages.here.api.get(base, bearer=session.token))["webhooks"]
+    path = f"{base}/{listed[0]['id']}"
+    for _ in range(31):
+        accepted(await pages.here.api.post(f"{path}/test", bearer=session.token), 202)
+    newest = (await pages.get(path, session=session.token)).text
+    (older,) = re.findall(r'href="/account([^"]+cursor=[^"]+)"', newest)
+    oldest = (await pages.get(html.unescape(older), session=session.token)).text
+    shown = [re.findall(r'name="delivery" value="([0-9a-f-]{36})"', text) for text in (newest, oldest)]
+    assert (len(shown[0]), len(shown[1]), len({*shown[0], *shown[1]})) == (30, 1, 31)
+    assert not re.findall(r'href="/account[^"]+cursor=', oldest)
 
 
 async def test_a_wrong_address_is_reported_at_its_field(pages: Pages) -> None:

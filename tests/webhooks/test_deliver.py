@@ -119,6 +119,18 @@ async def test_endpoint_that_fails_is_offered_one_event_at_a_time(setup: Webhook
     assert highest == 1
 
 
+async def test_one_success_makes_an_endpoint_well_again(setup: WebhookSetup) -> None:
+    """Else it would be sent to one event at a time for ever, and be switched off after days of good answers."""
+    async with Receiver() as receiver:
+        webhook = await setup.endpoint(receiver.url, failing_since=now(), dead_since=now())
+        async with setup.dispatching():
+            await setup.record("ada")
+            await setup.settled(webhook, "delivered")
+    found = await setup.transactions.read(lambda tx: tx.webhooks.find_any(webhook.id))
+    assert found is not None
+    assert (found.failing_since, found.dead_since) == (None, None)
+
+
 async def test_endpoint_gets_only_what_is_recorded_after_it_was_made(setup: WebhookSetup) -> None:
     async with Receiver() as receiver:
         await setup.record("ada")
@@ -128,6 +140,24 @@ async def test_endpoint_gets_only_what_is_recorded_after_it_was_made(setup: Webh
         async with setup.dispatching():
             await setup.settled(webhook, "delivered")
     assert receiver.ids == [later[0].id]
+
+
+async def test_endpoint_that_is_on_again_gets_nothing_of_the_time_when_it_was_off(
+    setup: WebhookSetup,
+) -> None:
+    async with Receiver() as receiver, Receiver() as other:
+        webhook = await setup.endpoint(receiver.url, enabled=False)
+        # For this one, events go through the outbox in the meantime.
+        beside = await setup.endpoint(other.url)
+        async with setup.dispatching():
+            await setup.record("ada")
+            await setup.settled(beside, "delivered")
+            await setup.transactions.run(lambda tx: tx.webhooks.switch_on(webhook.id, now=now()))
+            (later,) = await setup.record("bob")
+            await setup.settled(beside, "delivered", "delivered")
+            await receiver.wait_for(1)
+            assert [line.event_id for line in await setup.log(webhook)] == [later.id]
+    assert receiver.ids == [later.id]
 
 
 @pytest.mark.parametrize("how", ["off", "deleted"])
@@ -319,6 +349,35 @@ async def test_replay_sends_everything_of_a_time_in_order(setup: WebhookSetup) -
     for user in ("ada", "bob"):
         assert in_order(receiver, user) == [event.id for event in events if event.user_id == user]
     assert "before" not in {each.event["subject"] for each in receiver.requests}
+
+
+async def test_replay_of_a_shorter_time_does_not_end_the_longer_one(setup: WebhookSetup) -> None:
+    async with Receiver() as receiver:
+        times = []
+        for user in ("ada", "bob"):
+            await asyncio.sleep(0.01)
+            times.append(now())
+            await setup.record(user)
+        webhook = await setup.endpoint(receiver.url)
+        for since in times:
+            await setup.transactions.run(lambda tx, since=since: tx.webhooks.replay_since(webhook.id, since))  # type: ignore[misc]
+        async with setup.dispatching():
+            await receiver.wait_for(1)
+            await setup.settled(webhook, "delivered", "delivered")
+
+
+async def test_delivery_that_is_sent_again_has_all_its_attempts_again(setup: WebhookSetup) -> None:
+    async with Receiver(answer=status(500)) as receiver:
+        webhook = await setup.endpoint(receiver.url)
+        await setup.record("ada")
+        async with setup.dispatching():
+            (line,) = await setup.settled(webhook, "dead")
+            assert await setup.transactions.run(
+                lambda tx: tx.webhooks.replay_delivery(webhook.id, line.id, now=now())
+            )
+            await receiver.wait_for(2 * line.attempts)
+            (again,) = await setup.settled(webhook, "dead")
+    assert again.attempts == line.attempts == 4
 
 
 async def test_event_that_is_no_longer_kept_ends_its_delivery(setup: WebhookSetup) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from czo_auth.core.events.types import EVENT_TYPES, Event
-from czo_auth.core.webhooks.webhook import Webhook, family_of, matches
+from czo_auth.core.webhooks.webhook import Webhook, WebhookPolicy, family_of, matches
+from czo_auth.settings import Settings
 
 NOW = datetime(2026, 2, 13, 9, 30, tzinfo=UTC)
 
@@ -57,3 +58,16 @@ def test_endpoint_receives_what_its_patterns_name() -> None:
 def test_group_ends_at_its_dot() -> None:
     assert matches("auth.org.*", "auth.org.created")
     assert not matches("auth.org.*", "auth.organization.created")
+
+
+def test_ten_attempts_are_spread_over_28_hours_each_pause_within_a_tenth() -> None:
+    numbers = WebhookPolicy()
+    seconds = Settings.model_fields["webhook_retry_seconds"].default
+    assert numbers.pauses == tuple(timedelta(seconds=each) for each in seconds)
+    assert len(numbers.pauses) == 9
+    assert timedelta(hours=27) < sum(numbers.pauses, timedelta()) < timedelta(hours=28)
+    for attempts, whole in enumerate(numbers.pauses, start=1):
+        pauses = [numbers.pause_after(attempts) or timedelta() for _ in range(50)]
+        assert 0.9 * whole <= min(pauses) < 0.97 * whole
+        assert 1.03 * whole < max(pauses) <= 1.1 * whole
+    assert numbers.pause_after(10) is None

@@ -234,6 +234,23 @@ async def test_relay_that_lost_its_lease_dead_letters_nothing(
     assert await dead_letters(transactions) == []
 
 
+async def test_lease_is_released_and_moved_by_its_owner_alone_and_never_back(
+    transactions: Transactions,
+) -> None:
+    async def advance(owner: str, sequence: int) -> bool:
+        return await transactions.run(
+            lambda tx: tx.outbox.advance_sink("notebook", owner=owner, sequence=sequence)
+        )
+
+    assert await claim(transactions, "heir") == 0
+    await transactions.run(lambda tx: tx.outbox.release_sink("notebook", owner="loser"))
+    assert await claim(transactions, "third") is None
+    assert not await advance("loser", 7)
+    assert await advance("heir", 5)
+    assert await advance("heir", 3)
+    assert await claim(transactions, "heir") == 5
+
+
 # --- the end ---------------------------------------------------------------------------------------------------------
 async def test_stop_finishes_the_event_in_hand_and_gives_the_lease_back(transactions: Transactions) -> None:
     go_on = asyncio.Event()
