@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -29,9 +29,11 @@ def requests_of(deployment: Deployment) -> IdempotentRequests:
     return deployment.runtime.idempotency
 
 
-async def run_once(deployment: Deployment, person: Principal, *, name: str = "n", body: bytes = b"{}") -> str:
+async def run_once(
+    deployment: Deployment, person: Principal, *, name: str = "n", body: bytes = b"{}", now: datetime = NOW
+) -> str:
     requests = requests_of(deployment)
-    running = await requests.begin(name=name, route=ROUTE, body=body, context=Context(now=NOW).of(person))
+    running = await requests.begin(name=name, route=ROUTE, body=body, context=Context(now=now).of(person))
     assert isinstance(running, RunningRequest)
     return await requests.keep(running, b'{"key": "czo_secret"}')
 
@@ -168,6 +170,18 @@ async def test_a_session_keeps_a_bounded_number_of_answers(deployment: Deploymen
         return len(connection.execute(tables.kept_answers.select()).all())
 
     assert await deployment.transactions.read(count) == MAX_IDEMPOTENT_REQUESTS
+
+
+async def test_oldest_of_as_many_answers_as_are_kept_is_still_given(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    kept = [
+        await run_once(deployment, ada, name=f"n{number}", now=NOW + timedelta(seconds=number))
+        for number in range(MAX_IDEMPOTENT_REQUESTS)
+    ]
+    again = await requests_of(deployment).begin(
+        name="n0", route=ROUTE, body=b"{}", context=Context(now=NOW).of(ada)
+    )
+    assert again == CompletedRequest(id=kept[0], answer=b'{"key": "czo_secret"}')
 
 
 @pytest.mark.parametrize("name", ["", " ", "a" * 256, "tab\there", "ünïcode", "line\n", " lead", "trail "])
