@@ -24,7 +24,9 @@ from tests.contract.database import PREFIX, sql
 from tests.contract.databases import PostgresDatabases
 from tests.contract.deployments import Timed
 from tests.contract.people import Account, Session
+from tests.contract.test_delete_user import delete
 from tests.contract.test_second_factor import disable
+from tests.storage.rows import some_codes
 
 pytestmark = pytest.mark.each_database
 
@@ -59,17 +61,26 @@ class Meeting:
 
 
 @asynccontextmanager
+async def beside(here: Timed) -> AsyncIterator[tuple[Any, Meeting]]:
+    """Give a connection in a transaction, which is undone at the end, and who meets there."""
+    other: Any = await asyncpg.connect(url_of(here))
+    onlooker: Any = await asyncpg.connect(url_of(here))
+    transaction = other.transaction()
+    await transaction.start()
+    try:
+        yield other, Meeting(onlooker)
+    finally:
+        await transaction.rollback()
+        await other.close()
+        await onlooker.close()
+
+
+@asynccontextmanager
 async def holding(here: Timed, rows: str, *values: object) -> AsyncIterator[Meeting]:
     """Hold the *rows* of a table and a condition; at the end they are released."""
-    holder: Any = await asyncpg.connect(url_of(here))
-    onlooker: Any = await asyncpg.connect(url_of(here))
-    try:
-        async with holder.transaction():
-            assert await holder.fetch(f"SELECT 1 FROM {PREFIX}{rows} FOR UPDATE", *values)
-            yield Meeting(onlooker)
-    finally:
-        await holder.close()
-        await onlooker.close()
+    async with beside(here) as (other, meeting):
+        assert await other.fetch(f"SELECT 1 FROM {PREFIX}{rows} FOR UPDATE", *values)
+        yield meeting
 
 
 @pytest.fixture
@@ -168,6 +179,31 @@ async def test_address_is_confirmed_beside_a_ban(here: Timed) -> None:
     banned, confirmed = await row.results()
     assert banned.banned_at is not None
     refused(confirmed, 400, "INVALID_TOKEN")
+
+
+async def test_account_is_deleted_while_its_codes_are_stored(here: Timed) -> None:
+    """The codes need the row of their user, after the enrollment's."""
+    account, session = await here.people.newcomer()
+    await here.people.enable(account, session)
+    await here.auth.services.background.finish()
+    await sql(url_of(here), "DELETE FROM {}backup_codes")
+    ((enrollment,),) = await sql(url_of(here), "SELECT id FROM {}enrolments WHERE user_id = $1", account.id)
+    codes = some_codes(1)
+    store = here.auth.services.transactions.run(
+        lambda tx: tx.two_factor.put_pending_codes(enrollment, account.id, codes)
+    )
+    async with beside(here) as (other, row):
+        # A code of the same name holds them up; written without the check of its user, whose row stays free.
+        await other.execute("SET LOCAL session_replication_role = replica")
+        await other.execute(
+            f"INSERT INTO {PREFIX}backup_codes (id, user_id, set_id, selector, hash) VALUES ($1, $2, $3, $4, 'x')",
+            *(f"{enrollment}.{codes[0].selector}", account.id, enrollment, codes[0].selector),
+        )
+        await row.enters(store)
+        await row.enters(delete(here, session, password=account.password))
+    stored, deleted = await row.results()
+    assert stored is True
+    accepted(deleted)
 
 
 # --- organizations, then users in the order of their ids -------------------------------------------------------------

@@ -215,6 +215,8 @@ def delete_user(
     end_sessions(tx, user.id, reason="user_deleted")
     revoke_keys(tx, user_id=user.id, organization_id=None, reason="user_deleted")
     tx.organizations.delete_invitations_to(user.email)
+    # Held by who hashes its codes, and who needs the user's row for them.
+    tx.two_factor.drop_enrollment(user.id)
     tx.users.delete(user.id)
     tx.audit_removal.begin_erasure(user.id, now=tx.now)
     audit_event = AuditEvent(action=types.USER_DELETED, user_id=user.id, details=deletion.details)
