@@ -80,6 +80,12 @@ def _fork_for_ever() -> None:
 
     import czo_auth.auth
     import czo_auth.cli.app
+    import czo_auth.cli.device_login
+    import czo_auth.cli.logs
+    import czo_auth.cli.output
+    import czo_auth.cli.session
+    import czo_auth.cli.start_check
+    import czo_auth.doctor.examination
     import czo_auth.rest.records
     import czo_auth.storage.migrate
     import czo_auth.storage.postgresql

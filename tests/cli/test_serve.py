@@ -8,10 +8,12 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import httpx
 import psutil
@@ -20,6 +22,7 @@ import pytest
 from czo_auth.settings import DATABASE_FILE, KEY_FILE, Settings
 from tests.cli.shell import PASSWORD, PROGRAM, Shell
 from tests.conftest import StartServer
+from tests.support.forked_server import ForkedServer
 from tests.support.ports import free_port
 from tests.support.processes import is_alive, still_alive
 from tests.support.tethered import tethered
@@ -27,18 +30,60 @@ from tests.support.tethered import tethered
 READY = re.compile(rb"is ready on (http://\S+)")
 
 
+class Forked(ForkedServer):
+    """A forked server whose output is read as that of `subprocess.Popen` is."""
+
+    def __init__(self, words: list[str], *, env: dict[str, str], folder: Path) -> None:
+        reading, writing = os.pipe()
+        self.stdout: IO[bytes] | None = open(reading, "rb")  # noqa: SIM115 - `communicate` closes it
+        try:
+            super().__init__(words, env=env, folder=folder, output=writing, weak_hashes=True)
+        finally:
+            os.close(writing)
+
+    @property
+    def returncode(self) -> int | None:
+        return self.poll()
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout: float = 60) -> tuple[bytes, None]:
+        """Read the rest of the output, and wait for the end."""
+        rest = b""
+        if self.stdout is not None and not self.stdout.closed:
+            with self.stdout as stdout:
+                rest = stdout.read()
+        self.wait(timeout)
+        return rest, None
+
+
+Server = subprocess.Popen[bytes] | Forked
+
+
 @contextmanager
-def serving(shell: Shell, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Start the server on a port of its choice, in a process group of its own that ends with the block."""
-    process = subprocess.Popen(
-        # A test run that is killed must not leave a server behind.
-        tethered([*PROGRAM, "serve", "--port", "0", *words], signal=signal.SIGTERM),
-        env=shell.env | {"PYTHONUNBUFFERED": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+def serving(shell: Shell, *words: str, forked: bool = True) -> Iterator[Server]:
+    """
+    Start the server on a port of its choice, in a process group of its own that ends with the block.
+
+    Args:
+        forked: Start it without a second of imports; not where the start itself is tested.
+    """
+    said = ["serve", "--port", "0", *words]
+    env = shell.env | {"PYTHONUNBUFFERED": "1"}
+    process: Server
+    if forked and sys.platform == "linux":
+        process = Forked(said, env=env, folder=Path.cwd())
+    else:
+        process = subprocess.Popen(
+            # A test run that is killed must not leave a server behind.
+            tethered([*PROGRAM, *said], signal=signal.SIGTERM),
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     try:
         yield process
     finally:
@@ -48,7 +93,7 @@ def serving(shell: Shell, *words: str) -> Iterator[subprocess.Popen[bytes]]:
         process.communicate()
 
 
-def read_until_ready(process: subprocess.Popen[bytes]) -> tuple[str, str]:
+def read_until_ready(process: Server) -> tuple[str, str]:
     """Give the server's address, and what it said until it had said everything."""
     assert process.stdout is not None
     said = b""
@@ -62,7 +107,7 @@ def read_until_ready(process: subprocess.Popen[bytes]) -> tuple[str, str]:
 
 
 def test_first_start_makes_a_private_folder_and_says_what_to_do(fresh: Shell) -> None:
-    with serving(fresh) as process:
+    with serving(fresh, forked=False) as process:
         url, said = read_until_ready(process)
         assert httpx.get(f"{url}/readyz").status_code == 200
         for part in (
@@ -145,7 +190,7 @@ def test_idle_connection_ends_after_the_time_that_is_set(shell: Shell) -> None:
 
 @pytest.mark.parametrize("after", [0.3, *(pytest.param(each, marks=pytest.mark.deep) for each in (0.7, 1.2))])
 def test_signal_during_the_start_ends_it_as_quietly(shell: Shell, after: float) -> None:
-    with serving(shell, "--workers", "2") as process:
+    with serving(shell, "--workers", "2", forked=False) as process:
         _wait_for_handlers(process)
         time.sleep(after)
         os.killpg(process.pid, signal.SIGINT)
@@ -156,7 +201,7 @@ def test_signal_during_the_start_ends_it_as_quietly(shell: Shell, after: float) 
         assert not still_alive(left, seconds=10)
 
 
-def _wait_for_handlers(process: subprocess.Popen[bytes]) -> None:
+def _wait_for_handlers(process: Server) -> None:
     """Wait until the process handles SIGTERM itself; before, Python is not even up."""
     bit = 1 << (signal.SIGTERM - 1)
     while process.poll() is None:
@@ -305,7 +350,7 @@ def test_output_that_nobody_reads_does_not_matter(shell: Shell) -> None:
         assert process.wait(15) == 0
 
 
-def _listening_port(process: subprocess.Popen[bytes]) -> int:
+def _listening_port(process: Server) -> int:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         # A child may end between being listed and being asked.
