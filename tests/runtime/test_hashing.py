@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -93,3 +95,32 @@ async def test_regenerated_codes_are_hashed_in_front(pool: HashingPool, hashes: 
     hashes.go.set()
     await pool.hash_codes(codes.new_codes(4))
     assert all(name.startswith("czo-auth-hash") for name in hashes.threads.values())
+
+
+def test_first_password_imports_what_signs_the_token_and_not_on_the_event_loop() -> None:
+    script = """
+import asyncio, builtins, sys, threading
+from czo_auth.runtime.hashing import HashingPool
+
+importing = set()
+real = builtins.__import__
+
+def noted(name, *more):
+    if name.startswith("joserfc"):
+        importing.add(threading.current_thread().name)
+    return real(name, *more)
+
+builtins.__import__ = noted
+
+async def main():
+    pool = HashingPool(threads=1, queue=1)
+    assert "joserfc" not in sys.modules
+    await pool.verify_password(None, "correct horse battery staple")
+    pool.close()
+
+asyncio.run(main())
+assert "joserfc.jwt" in sys.modules
+print(*(name.rstrip("_0123456789") for name in importing))
+"""
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (found.stdout.split(), found.stderr) == (["czo-auth-hash"], "")

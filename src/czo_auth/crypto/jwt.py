@@ -110,13 +110,18 @@ def _thumbprint(point: Mapping[str, str]) -> str:
     return base64url.encode(hashlib.sha256(text.encode("ascii")).digest())
 
 
+def prepare_to_sign() -> None:
+    """Import what `sign` needs, in a thread: the event loop would answer nobody for 35 ms at the first sign-in."""
+    import joserfc.jwt  # noqa: F401
+
+
 def sign(claims: Mapping[str, object], key: SigningKey) -> str:
     """
     Sign *claims* as a JWT of type `at+jwt`.
 
     The claims are taken as they are; that they are complete is what `Verifier` checks.
     """
-    # Imported late: 100 ms that a process which only verifies does not need.
+    # Imported late: time and memory that a process which only verifies does not need.
     from joserfc import jwt
 
     private = _joserfc_key(key.private_pem)

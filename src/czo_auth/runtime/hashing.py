@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from czo_auth.core.errors import RateLimited
 from czo_auth.core.two_factor.factor import HashedCode
-from czo_auth.crypto import codes, passwords
+from czo_auth.crypto import codes, jwt, passwords
 from czo_auth.crypto.codes import BackupCode
 from czo_auth.crypto.passwords import PasswordMatch
 from czo_auth.runtime.dummy_hashes import EqualWork
@@ -32,7 +32,10 @@ class HashingPool:
 
     def __init__(self, *, threads: int | None, queue: int) -> None:
         self._count = count = threads or _cores()
-        self._front = ThreadPoolExecutor(count, thread_name_prefix="czo-auth-hash")
+        # Whoever proves a password gets a token next.
+        self._front = ThreadPoolExecutor(
+            count, thread_name_prefix="czo-auth-hash", initializer=jwt.prepare_to_sign
+        )
         self._behind = ThreadPoolExecutor(1, thread_name_prefix="czo-auth-codes", initializer=_step_back)
         self._max_pending = count + queue
         self._pending = 0
