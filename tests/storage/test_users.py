@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from czo_auth.core.paging import Page, PageQuery, Total, page_by_id
+from czo_auth.core.limits import MAX_COUNTED
+from czo_auth.core.paging import Page, PageQuery, page_by_id
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.store import MailPurpose, MailToken, UserFilter
 from czo_auth.core.users.user import User
@@ -118,9 +120,29 @@ async def test_search_goes_through_all_users_in_pages(rows: Rows) -> None:
 async def read_page(rows: Rows, query: PageQuery) -> Page[User]:
     def read(tx: Transaction) -> Page[User]:
         found = tx.users.search(UserFilter(), page=query)
-        return page_by_id(found, query, total=Total(tx.users.count()), id_of=lambda user: user.id)
+        return page_by_id(
+            found, query, count=partial(tx.users.count, UserFilter()), id_of=lambda user: user.id
+        )
 
     return await rows.run(read)
+
+
+async def test_page_that_is_the_whole_list_is_not_counted(rows: Rows) -> None:
+    users = [await rows.user() for _ in range(3)]
+    counted: list[int | None] = []
+
+    def count(*, up_to: int | None) -> int:
+        counted.append(up_to)
+        return len(users)
+
+    def total(query: PageQuery) -> int:
+        return page_by_id(users, query, count=count, is_filtered=True, id_of=lambda user: user.id).total
+
+    assert total(PageQuery(limit=3)) == 3
+    assert counted == []
+    assert total(PageQuery(limit=2)) == 3
+    assert total(PageQuery(limit=3, cursor=users[0].id)) == 3
+    assert counted == [MAX_COUNTED + 1] * 2
 
 
 async def test_pages_of_users_lead_back_as_they_led_forward(rows: Rows) -> None:

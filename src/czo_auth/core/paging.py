@@ -134,14 +134,25 @@ def page_of(
     return Page(items=items, total=total, next_cursor=_write(position(items[-1])) if goes_on else None)
 
 
-def page_by_id(found: Sequence[T], request: PageQuery, *, total: Total, id_of: Callable[[T], str]) -> Page[T]:
+def page_by_id(
+    found: Sequence[T],
+    request: PageQuery,
+    *,
+    count: CountRows,
+    is_filtered: bool = False,
+    id_of: Callable[[T], str],
+) -> Page[T]:
     """
     Make a page of a list that sorts by id alone.
 
     Args:
         found: The rows of the page in the order of the list, and one more where there is one beyond it.
+        count: Called unless the page is the whole list.
+        is_filtered: As for `Total.of`.
     """
     goes_on = len(found) > request.limit
+    is_whole = request.cursor is None and not goes_on
+    total = Total(len(found)) if is_whole else Total.of(count, is_filtered=is_filtered)
     if request.backward:
         items, has_next, has_previous = found[-request.limit :], True, goes_on
     else:

@@ -32,7 +32,7 @@ class HashingPool:
 
     def __init__(self, *, threads: int | None, queue: int) -> None:
         self._count = count = threads or _cores()
-        # Whoever proves a password gets a token next.
+        # A password that is verified is followed by a token.
         self._front = ThreadPoolExecutor(
             count, thread_name_prefix="czo-auth-hash", initializer=jwt.prepare_to_sign
         )

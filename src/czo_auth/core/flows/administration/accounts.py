@@ -21,7 +21,7 @@ from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.mail_drafts import compose_account_created
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Member, Organization
-from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, Total, page_by_id
+from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_by_id
 from czo_auth.core.sessions.session import Session
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email, deliverable_email
@@ -182,8 +182,9 @@ class AdministerAccounts:
 
         def read(tx: Transaction) -> Page[Organization]:
             found = tx.organizations.search(text=text, page=page)
-            total = Total.of(partial(tx.organizations.count, text=text), is_filtered=text is not None)
-            return page_by_id(found, page, total=total, id_of=lambda each: each.id)
+            count = partial(tx.organizations.count, text=text)
+            is_filtered = text is not None
+            return page_by_id(found, page, count=count, is_filtered=is_filtered, id_of=lambda each: each.id)
 
         return await self._services.transactions.read(read)
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from czo_auth.core.api_keys.key import OwnedApiKey
 from czo_auth.core.flows.services import Services
-from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, Total, page_by_id
+from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_by_id
 from czo_auth.core.transaction import Transaction
 
 
@@ -44,7 +44,7 @@ async def search_api_keys(
             unused_since=unused_since,
             now=now,
         )
-        total = Total.of(count, is_filtered=(text, organization_id, unused_since) != (None, None, None))
-        return page_by_id(found, page, total=total, id_of=lambda each: each.key.id)
+        is_filtered = (text, organization_id, unused_since) != (None, None, None)
+        return page_by_id(found, page, count=count, is_filtered=is_filtered, id_of=lambda each: each.key.id)
 
     return await services.transactions.read(find_page)

@@ -58,8 +58,9 @@ class Administration:
 
         def find_page(tx: Transaction) -> Page[User]:
             found = tx.users.search(matching, page=page)
-            total = Total.of(partial(tx.users.count, matching), is_filtered=matching != EVERYBODY)
-            return page_by_id(found, page, total=total, id_of=lambda user: user.id)
+            count = partial(tx.users.count, matching)
+            is_filtered = matching != EVERYBODY
+            return page_by_id(found, page, count=count, is_filtered=is_filtered, id_of=lambda user: user.id)
 
         return await self._services.transactions.read(find_page)
 

@@ -37,7 +37,7 @@ from czo_auth.core.limits import (
     MAX_WEBHOOK_SECRETS,
     MAX_WEBHOOKS,
 )
-from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, Total, page_by_id
+from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_by_id
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.webhooks.destination import host_of, parse_destination
@@ -106,7 +106,7 @@ class ManageWebhooks:
             # There are at most `MAX_WEBHOOKS`.
             found = tx.webhooks.list_of(organization_id)
             rest = [each for each in found if after is None or each.id > after]
-            return page_by_id(rest, query, total=Total(len(found)), id_of=lambda webhook: webhook.id)
+            return page_by_id(rest, query, count=lambda up_to: len(found), id_of=lambda webhook: webhook.id)
 
         return await self._services.transactions.read(read, context)
 
@@ -151,8 +151,13 @@ class ManageWebhooks:
             # One more than requested, to see whether there is another page.
             found = tx.webhooks.deliveries_of(webhook.id, status=status, before=before, limit=query.limit + 1)
             count = partial(tx.webhooks.count_deliveries, webhook.id, status=status)
-            total = Total.of(count, is_filtered=status is not None)
-            return page_by_id(found, query, total=total, id_of=lambda delivery: str(delivery.number))
+            return page_by_id(
+                found,
+                query,
+                count=count,
+                is_filtered=status is not None,
+                id_of=lambda delivery: str(delivery.number),
+            )
 
         return await self._services.transactions.read(read, context)
 
