@@ -37,7 +37,8 @@ def read_settings(**chosen: object) -> Settings:
     except SettingsError as error:
         raise StartRefused(f"A setting is wrong: {_unreadable(error)}") from None
     except WrongSetting as error:
-        raise StartRefused(f"{error}.") from None
+        sentence = str(error)
+        raise StartRefused(sentence if sentence.endswith("?") else f"{sentence}.") from None
 
 
 def sentence_of(error: ValidationError) -> str:

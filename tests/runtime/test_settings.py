@@ -123,6 +123,7 @@ def test_misspelled_variable_is_refused_with_the_one_that_was_meant(
     with pytest.raises(StartRefused, match=f"{variable.upper()} is no setting") as refusal:
         read_settings()
     assert (f"did you mean {meant}" in str(refusal.value)) is (meant is not None)
+    assert not str(refusal.value).endswith("?.")
 
 
 def test_actor_types_come_from_the_environment_and_from_files(
