@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from czo_auth.settings import DATABASE_FILE, KEY_FILE
-from czo_auth.storage.backup import PARTIAL
+from czo_auth.storage.backup import PARTIAL, BackupRefused, finished_file
 from tests.cli.inside import Inside
 from tests.cli.shell import PROGRAM, Shell
 from tests.migrations.test_first_database import FOLDER, HELD
@@ -86,6 +86,19 @@ def test_nothing_is_overwritten(backup: Path, shell: Shell, other: Shell) -> Non
     assert backup.read_bytes() == before
     other.run("restore", str(backup))
     assert "exists already" in other.run("restore", str(backup), code=1).stderr
+
+
+def test_file_that_appears_in_the_meantime_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "saved"
+
+    def finish() -> None:
+        with finished_file(path) as draft:
+            draft.write_text("mine")
+            path.write_text("of another backup")
+
+    with pytest.raises(BackupRefused, match="cannot be written"):
+        finish()
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["of another backup"]
 
 
 @pytest.mark.deep
@@ -175,20 +188,42 @@ def test_backup_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> Non
 
 
 # --- PostgreSQL ---
-@pytest.mark.deep
-def test_postgresql_is_dumped_and_restored_into_an_empty_database(
-    postgres_server: PostgresServer, tmp_path: Path
-) -> None:
-    names = [postgres_server.create_database() for _ in range(2)]
+def shells(server: PostgresServer, names: list[str], folder: Path) -> tuple[Shell, Shell]:
+    """Give the shells of a deployment with one user, and of another database, which is empty."""
     old, new = (
         Shell(
-            tmp_path / name,
-            env={"AUTH_ENCRYPTION_KEY": KEY, "CZO_AUTH_DATABASE_URL": postgres_server.url(name)},
+            folder / name,
+            env={"AUTH_ENCRYPTION_KEY": KEY, "CZO_AUTH_DATABASE_URL": server.url(name)},
         )
         for name in names
     )
     old.run("migrate")
     old.create("ada@example.com")
+    return old, new
+
+
+@pytest.mark.deep
+def test_dump_with_a_changed_audit_record_is_to_be_dropped(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    names = [postgres_server.create_database() for _ in range(2)]
+    old, new = shells(postgres_server, names, tmp_path)
+    change = "UPDATE czo_auth_audit SET outcome = 'denied' WHERE sequence = 1"
+    postgres_server.execute(change, database=names[0])
+    old.run("backup", str(tmp_path / "saved.dump"), "--pg-bin", PROGRAMS)
+    refused = new.run("restore", str(tmp_path / "saved.dump"), "--pg-bin", PROGRAMS, code=1)
+    assert "audit log is broken at sequence 1" in refused.stderr
+    assert "drop what was restored" in refused.stderr
+    for name in names:
+        postgres_server.drop_database(name)
+
+
+@pytest.mark.deep
+def test_postgresql_is_dumped_and_restored_into_an_empty_database(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    names = [postgres_server.create_database() for _ in range(2)]
+    old, new = shells(postgres_server, names, tmp_path)
     # The host's own tables are none of this command's business.
     postgres_server.execute("CREATE TABLE shop_orders (id int)", database=names[0])
     saved = tmp_path / "saved.dump"

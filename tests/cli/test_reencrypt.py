@@ -15,6 +15,7 @@ from czo_auth import Auth, Settings
 from czo_auth.core.context import Context, system_context
 from czo_auth.core.flows.administration import reencrypt
 from czo_auth.core.flows.administration.reencrypt import Reencrypt
+from czo_auth.core.flows.administration.sealed_rows import secret_of_webhook
 from czo_auth.core.flows.administration.verify_keys import VerifyKeys
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.idempotency.answer import IDEMPOTENT_ANSWER, RequestIdentity
@@ -93,14 +94,15 @@ async def test_every_row_moves_in_batches_and_still_opens(
     enrollments = [
         await put_enrollment(old, user, with_codes=number % 2 == 0) for number, user in enumerate(secrets)
     ]
+    webhooks = [await WebhookSetup(old).endpoint("https://hooks.example.com/") for _ in range(3)]
     reported: list[tuple[int, int]] = []
 
     done = await Reencrypt(new.services).run(lambda moved, total: reported.append((moved, total)))
 
-    assert (done.moved, done.left) == (11, 0)
-    assert reported[-1] == (11, 11)
+    assert (done.moved, done.left) == (14, 0)
+    assert reported[-1] == (14, 14)
     assert [moved for moved, _ in reported] == sorted(moved for moved, _ in reported)
-    assert await totals(new) == {"k2": 11, "k1": 0}
+    assert await totals(new) == {"k2": 14, "k1": 0}
     ring = new.services.key_ring
     for user, secret in secrets.items():
         factor = await factor_of(new, user)
@@ -113,6 +115,12 @@ async def test_every_row_moves_in_batches_and_still_opens(
         assert (after.sealed_codes is None) == (before.sealed_codes is None)
         if after.sealed_codes is not None:
             ring.open(after.sealed_codes, purpose=PENDING_CODES, bound_to=bound_to)
+    for webhook in webhooks:
+        (secret,) = await new.services.transactions.read(
+            lambda tx, each=webhook.id: tx.webhooks.secrets_of(each, now=new.now())  # type: ignore[misc]
+        )
+        assert ring.kid_of(secret.sealed_secret) == "k2"
+        assert len(secret_of_webhook(secret).open(ring)) == 32
     assert (await Reencrypt(new.services).run(lambda moved, total: None)).moved == 0
 
 
