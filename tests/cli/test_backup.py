@@ -58,6 +58,18 @@ def test_backup_is_restored_where_nothing_was_and_verified(backup: Path, other: 
     assert other.one("audit", "verify")["whole"]
 
 
+def test_what_is_in_the_write_ahead_log_alone_is_in_the_backup(shell: Shell, tmp_path: Path) -> None:
+    """While a server has the file open, the latest changes are beside it."""
+    shell.create("ada@example.com")
+    with closing(sqlite3.connect(shell.data / DATABASE_FILE)) as server:
+        server.execute("SELECT count(*) FROM czo_auth_users").fetchone()
+        shell.create("bob@example.com")
+        shell.run("backup", str(tmp_path / "saved.db"))
+    with closing(sqlite3.connect(tmp_path / "saved.db")) as saved:
+        found = saved.execute("SELECT email FROM czo_auth_users ORDER BY email").fetchall()
+    assert found == [("ada@example.com",), ("bob@example.com",)]
+
+
 def test_backup_is_private_and_holds_no_key(backup: Path, shell: Shell) -> None:
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     text = (shell.data / KEY_FILE).read_text().strip().rpartition(":")[2]
