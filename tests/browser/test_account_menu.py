@@ -8,8 +8,7 @@ from tests.browser.visitor import NewVisitor, Visitor
 
 
 def _signed_in(visitor: Visitor) -> Visitor:
-    visitor.sign_up()
-    visitor.sign_in()
+    visitor.settle()
     return visitor
 
 

@@ -17,18 +17,14 @@ from tests.browser.visitor import SCRIPTS, NewVisitor, Visitor
 def admin(visit: NewVisitor, deployment: Deployment) -> Visitor:
     """An administrator with a second factor."""
     visitor = visit(email=deployment.new_admin())
-    visitor.begin("admin")
-    visitor.press("Begin")
-    visitor.scan()
-    visitor.confirm()
+    visitor.settle_as_admin()
     return visitor
 
 
 def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, admin: Visitor) -> None:
     bob = visit()
     bob.name = "Bob the <b>Builder</b>"
-    bob.sign_up()
-    bob.sign_in()
+    bob.settle()
     bob.enroll()
     bob.open("/api-keys/new")
     bob.fill(name="Bob's key")
@@ -101,16 +97,12 @@ def test_anybodys_key_is_found_and_revoked(
     visit: NewVisitor, deployment: Deployment, *, scripts: bool
 ) -> None:
     bob, admin = visit(), visit(email=deployment.new_admin(), java_script_enabled=scripts)
-    bob.sign_up()
-    bob.sign_in()
+    bob.settle()
     bob.open("/api-keys/new")
     bob.fill(name="Leaked")
     bob.press("Create key")
     key = bob.page.locator("#new-key").inner_text()
-    admin.begin("admin")
-    admin.press("Begin")
-    admin.scan()
-    admin.confirm()
+    admin.settle_as_admin()
     admin.open("/admin/api-keys")
     admin.fill(search=key[:8])
     admin.press("Search")
@@ -129,8 +121,7 @@ def test_anybodys_key_is_found_and_revoked(
 
 def test_others_see_why_they_may_not(visit: NewVisitor) -> None:
     bob = visit()
-    bob.sign_up()
-    bob.sign_in()
+    bob.settle()
     assert bob.open("/admin/users").status == 403
     assert "You are not allowed to do this." in bob.error
     bob.look("refused")
@@ -139,7 +130,7 @@ def test_others_see_why_they_may_not(visit: NewVisitor) -> None:
 def test_user_that_was_searched_for_opens_at_the_first_click(visit: NewVisitor, admin: Visitor) -> None:
     """Leaving the field must not load the results again: a click on a link that is replaced meanwhile is lost."""
     bob = visit()
-    bob.sign_up()
+    bob.register()
     admin.open("/admin/users")
     admin.page.locator("#f-search").fill(bob.email)
     admin.page.get_by_text("Found: 1", exact=True).wait_for()
@@ -160,7 +151,7 @@ def test_user_that_was_searched_for_opens_at_the_first_click(visit: NewVisitor, 
 
 def test_what_is_typed_before_the_script_has_come_is_searched_for(visit: NewVisitor, admin: Visitor) -> None:
     bob = visit()
-    bob.sign_up()
+    bob.register()
     stalled: list[Route] = []
     admin.page.route("**/htmx.min.*", lambda route: stalled.append(route))
     with admin.page.expect_request("**/htmx.min.*"):

@@ -27,8 +27,7 @@ def test_a_key_is_made_shown_once_narrowed_rotated_and_revoked(
     visit: NewVisitor, deployment: Deployment, *, scripts: bool
 ) -> None:
     ada = visit(java_script_enabled=scripts)
-    ada.sign_up()
-    ada.sign_in()
+    ada.settle()
     ada.open("/api-keys")
     assert ada.sees("You have no API keys.")
     ada.page.get_by_role("link", name="New API key").click()
@@ -78,9 +77,8 @@ def test_a_key_is_made_shown_once_narrowed_rotated_and_revoked(
 def test_people_are_invited_join_get_roles_and_leave(visit: NewVisitor) -> None:
     ada, bob = visit(), visit()
     bob.name = "Bob"
-    bob.sign_up()
-    ada.sign_up("merchant")
-    ada.sign_in("merchant")
+    bob.register()
+    ada.settle("merchant")
     ada.open("/organizations")
     ada.fill(name="Analytical Engines")
     ada.press("Create")
@@ -120,8 +118,7 @@ def test_people_are_invited_join_get_roles_and_leave(visit: NewVisitor) -> None:
 def test_an_invitation_is_for_its_address_only(visit: NewVisitor) -> None:
     ada, eve = visit(), visit()
     for each in (ada, eve):
-        each.sign_up("merchant")
-        each.sign_in("merchant")
+        each.settle("merchant")
     ada.open("/organizations")
     ada.fill(name="Engines")
     ada.press("Create")
@@ -135,8 +132,7 @@ def test_an_invitation_is_for_its_address_only(visit: NewVisitor) -> None:
 @pytest.mark.parametrize("scripts", SCRIPTS)
 def test_an_organization_is_renamed_and_deleted_by_its_name(visit: NewVisitor, *, scripts: bool) -> None:
     ada = visit(java_script_enabled=scripts)
-    ada.sign_up("merchant")
-    ada.sign_in("merchant")
+    ada.settle("merchant")
     ada.open("/organizations")
     ada.fill(name="Difference Engines", slug=f"difference-{scripts}".lower())
     ada.press("Create")
@@ -162,10 +158,8 @@ def test_invitations_to_me_are_listed_once_my_address_is_confirmed(
     visit: NewVisitor, deployment: Deployment
 ) -> None:
     ada, bob = visit(), visit()
-    bob.sign_up()
-    bob.sign_in()
-    ada.sign_up("merchant")
-    ada.sign_in("merchant")
+    bob.settle()
+    ada.settle("merchant")
     for name in ("Looms", "Mills"):
         ada.open("/organizations")
         ada.fill(name=name)
@@ -195,8 +189,7 @@ def test_invitations_to_me_are_listed_once_my_address_is_confirmed(
 
 def test_a_name_is_changed(visit: NewVisitor) -> None:
     ada = visit()
-    ada.sign_up()
-    ada.sign_in()
+    ada.settle()
     ada.fill(name="  ")
     ada.press("Save")
     assert "Enter a name" in ada.error

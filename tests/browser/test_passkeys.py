@@ -88,8 +88,7 @@ def base64url_of(text: str) -> str:
 def test_a_passkey_is_added_signs_in_and_is_removed(person: Person) -> None:
     ada, device = person
     ada.page.add_init_script(SIGNAL_API)
-    ada.sign_up()
-    ada.sign_in()
+    ada.settle()
     ada.page.get_by_role("link", name="Add a passkey").click()
     ada.look("passkey-new")
     create(ada, "Laptop")
@@ -149,8 +148,7 @@ def test_an_administrator_enrolls_by_passkey_alone(person: Person, deployment: D
 
 def test_a_passkey_is_the_second_step(person: Person) -> None:
     ada, device = person
-    ada.sign_up()
-    ada.sign_in()
+    ada.settle()
     ada.open("/passkeys/new")
     create(ada, "")
     expect(ada.page.get_by_role("heading", name="Save your backup codes")).to_be_visible()
@@ -184,8 +182,7 @@ def test_a_password_manager_adds_a_passkey_by_itself_once_there_are_a_factor_and
 ) -> None:
     ada, device = person
     ada.page.add_init_script(QUIET_BROWSER)
-    ada.sign_up()
-    ada.sign_in()
+    ada.settle()
     ada.open("/security")
     assert device.credentials() == []
     # The page that enrollment ends on asks for the passkey, and comes again with the notice.

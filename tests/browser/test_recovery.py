@@ -41,12 +41,8 @@ def test_a_reset_that_waits_is_seen_and_cancelled_by_all_who_may(
     visit: NewVisitor, deployment: Deployment
 ) -> None:
     admin, bob, stranger = visit(email=deployment.new_admin()), visit(), visit(locale="fr-FR")
-    admin.begin("admin")
-    admin.press("Begin")
-    admin.scan()
-    admin.confirm()
-    bob.sign_up()
-    bob.sign_in()
+    admin.settle_as_admin()
+    bob.settle()
     bob.enroll()
 
     ask(deployment, admin, bob)

@@ -76,8 +76,7 @@ def test_an_administrator_is_led_to_enrollment_and_no_further(
 
 def test_the_second_step_says_why_it_refuses(visit: NewVisitor) -> None:
     ada = visit()
-    ada.sign_up()
-    ada.sign_in()
+    ada.settle()
     ada.look("security-without")
     ada.enroll()
     ada.page.context.clear_cookies()
@@ -122,8 +121,7 @@ def test_the_second_step_says_why_it_refuses(visit: NewVisitor) -> None:
 
 def test_a_factor_is_replaced_renewed_and_turned_off(visit: NewVisitor) -> None:
     ada = visit()
-    ada.sign_up()
-    ada.sign_in()
+    ada.settle()
     ada.enroll()
 
     ada.open("/security/backup-codes")
@@ -170,8 +168,7 @@ def test_a_factor_is_replaced_renewed_and_turned_off(visit: NewVisitor) -> None:
 
 def test_sessions_are_listed_and_ended(visit: NewVisitor) -> None:
     ada = visit()
-    ada.sign_up()
-    ada.sign_in()
+    ada.settle()
     elsewhere = visit(email=ada.email)
     elsewhere.sign_in()
     ada.open("/security")
@@ -186,8 +183,7 @@ def test_a_password_is_changed_and_a_forgotten_one_replaced(
     visit: NewVisitor, deployment: Deployment
 ) -> None:
     ada = visit()
-    ada.sign_up()
-    ada.sign_in()
+    ada.settle()
     ada.open("/password")
     ada.look("password")
     ada.fill(password=ada.password, new_password="password1")

@@ -9,8 +9,7 @@ URL = "https://hooks.example.com/czo"
 
 def test_an_owner_adds_tests_and_deletes_an_endpoint(visit: NewVisitor) -> None:
     ada = visit()
-    ada.sign_up("merchant")
-    ada.sign_in("merchant")
+    ada.settle("merchant")
     ada.open("/organizations")
     ada.fill(name="Analytical Engines")
     ada.press("Create")
