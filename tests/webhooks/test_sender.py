@@ -194,6 +194,13 @@ async def test_address_that_was_checked_is_the_one_that_is_connected_to(
     assert receiver.requests[0].headers["host"] == f"hooks.example.com:{receiver.port}"
 
 
+@pytest.mark.parametrize("addresses", [["127.0.0.1", "127.0.0.3"], ["127.0.0.3", "127.0.0.1"]])
+async def test_address_that_takes_no_connection_is_passed_over(addresses: list[str]) -> None:
+    async with Receiver() as receiver:
+        destination = parse_destination(f"http://hooks:{receiver.port}/", allowed_hosts={"hooks"})
+        assert await send(HttpWebhookSender(time_limit=LONG, resolve=Names(addresses)), destination) == 200
+
+
 async def test_certificate_of_another_name_is_refused(tmp_path: Path) -> None:
     serving, trusting = certificates(tmp_path, "other.example.com")
     async with Receiver(ssl_context=serving) as receiver:
