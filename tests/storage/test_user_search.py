@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, closing
 from typing import Any
 
@@ -24,6 +24,7 @@ from czo_auth.storage.user_search import trigram_query
 from tests.migrations.databases import execute, fetch_rows
 from tests.storage.rows import NOW, Rows
 from tests.storage.test_plans import explain_on_postgresql, explain_on_sqlite
+from tests.support.postgres import PostgresServer
 
 NAMES = (
     "Ada Lovelace",
@@ -271,14 +272,13 @@ async def test_role_that_may_not_create_the_extension_reads_every_user(postgres_
         await execute(postgres_url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
-async def test_search_by_a_text_uses_the_index(storage: Storage, rows: Rows, migrated_url: str) -> None:
+async def test_search_by_a_text_uses_the_index(crowded: Storage) -> None:
     """Among many users that the database knows about, and without any setting of the planner."""
-    await fill(storage, migrated_url)
-    sent = await plans_of(storage, UserFilter(text="person17@"))
-    assert await found_by(rows, "person17@") == ([number_id(17)], 1)
+    sent = await plans_of(crowded, UserFilter(text="person17@"))
+    assert await found_by(Rows(crowded), "person17@") == ([number_id(17)], 1)
     assert len(sent) >= 2
     for sql, plan in sent:
-        if is_sqlite(storage):
+        if is_sqlite(crowded):
             assert not any(line.startswith("SCAN czo_auth_users") for line in plan), (sql, plan)
             assert "czo_auth_user_search VIRTUAL TABLE INDEX" in str(plan) or "IN (" in sql, (sql, plan)
         else:
@@ -288,14 +288,13 @@ async def test_search_by_a_text_uses_the_index(storage: Storage, rows: Rows, mig
 
 
 async def test_page_of_a_text_that_everybody_has_ends_early(
-    storage: Storage, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+    crowded: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(user_search, "MAX_LISTED", 50)
     monkeypatch.setattr(user_search, "MAX_CANDIDATES", 100)
-    await fill(storage, migrated_url)
-    page = [plan for sql, plan in await plans_of(storage, UserFilter(text="person")) if "ORDER BY" in sql]
+    page = [plan for sql, plan in await plans_of(crowded, UserFilter(text="person")) if "ORDER BY" in sql]
     (plan,) = page
-    if is_sqlite(storage):
+    if is_sqlite(crowded):
         assert plan[0] == "SCAN czo_auth_users USING INDEX sqlite_autoindex_czo_auth_users_1"
         assert not any("TEMP B-TREE" in line for line in plan)
     else:
@@ -304,24 +303,23 @@ async def test_page_of_a_text_that_everybody_has_ends_early(
 
 
 async def test_count_of_a_text_that_everybody_has_ends_at_its_bound(
-    storage: Storage, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+    crowded: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond it nobody is read, so the cost does not grow with the number of users."""
     monkeypatch.setattr(user_search, "MAX_LISTED", 50)
     monkeypatch.setattr(user_search, "MAX_CANDIDATES", 100)
-    await fill(storage, migrated_url)
 
     def count(tx: Transaction) -> int:
         return tx.users.count(UserFilter(text="person"), up_to=101)
 
-    assert await storage.transactions.read(count) == 101
-    sent = await plans_of(storage, UserFilter(text="person"), up_to=101)
+    assert await crowded.transactions.read(count) == 101
+    sent = await plans_of(crowded, UserFilter(text="person"), up_to=101)
     candidates = [" ".join(sql.split()) for sql, _ in sent if "MATCH" in sql]
-    assert len(candidates) == (4 if is_sqlite(storage) else 0)
+    assert len(candidates) == (4 if is_sqlite(crowded) else 0)
     # SQLite lists all that IN names before it reads a row: a limit outside would come too late.
     assert all(re.search(r"MATCH \? LIMIT \?", sql) for sql in candidates)
     ((sql, plan),) = [each for each in sent if "ORDER BY" not in each[0] and "MATCH" not in each[0]]
-    if is_sqlite(storage):
+    if is_sqlite(crowded):
         assert "LIMIT" in sql
         assert not any("TEMP B-TREE" in line for line in plan), sql
     else:
@@ -351,11 +349,37 @@ def user_values(number: int, *, name: str) -> str:
     return f"('{number_id(number)}', 'person{number}@example.com', '{name}', true, 'customer', 1, 1, 1)"
 
 
-async def fill(storage: Storage, url: str) -> None:
-    """Write so many users that PostgreSQL would not rather read them all."""
-    count = 3_000 if is_sqlite(storage) else 20_000
+def adding(count: int) -> tuple[str, str]:
+    """Give the statements that write *count* users, and let the database know about them."""
     values = ", ".join(user_values(number, name=f"Person {number}") for number in range(count))
-    await execute(url, f"INSERT INTO czo_auth_users ({COLUMNS}) VALUES {values}", "ANALYZE")
+    return f"INSERT INTO czo_auth_users ({COLUMNS}) VALUES {values}", "ANALYZE"
+
+
+@pytest.fixture(scope="module")
+def _crowded_database(postgres_server: PostgresServer, migrated_template: str) -> str:
+    """With so many users that PostgreSQL would not rather read them all; copied, since writing them takes seconds."""
+    name = postgres_server.create_database(template=migrated_template)
+    postgres_server.execute(";\n".join(adding(20_000)), database=name)
+    return name
+
+
+@pytest.fixture
+def crowded_postgres_url(postgres_server: PostgresServer, _crowded_database: str) -> Iterator[str]:
+    name = postgres_server.create_database(template=_crowded_database)
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture(params=["migrated_sqlite_url", "crowded_postgres_url"], ids=["sqlite", "postgres"])
+async def crowded(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
+    """Started storage of each kind with many users."""
+    url: str = request.getfixturevalue(request.param)
+    if url.startswith("sqlite:"):
+        await execute(url, *adding(3_000))
+    storage = open_storage(url)
+    await storage.start()
+    yield storage
+    await storage.close()
 
 
 async def plans_of(
