@@ -17,7 +17,6 @@ from czo_auth.asgi.problems import STATUS, status_of
 from czo_auth.core import errors
 from czo_auth.core.errors import Refusal
 from czo_auth.core.events import types
-from czo_auth.core.limits import MAX_COUNTED
 from czo_auth.rest.better_auth import errors as client_errors
 from czo_auth.settings import Settings
 
@@ -110,10 +109,7 @@ def rest_page() -> str:
             told = (operation.get("description") or "").split("\n")[0]
             rows.append(f"| `{method.upper()} {path}` | {operation['x-credential']} | {told} |")
     head = "# REST\n\nBelow the base path (`/api/auth`). The second column says which credential a route asks for; "
-    head += "`/openapi.json` has the bodies.\n\n"
-    head += f"A list has `total`. Where a filter or text can match many records, {MAX_COUNTED:,} of them are counted; "
-    head += "if there are more, `totalIsLowerBound: true` stands beside `total`.\n\n"
-    head += "| route | credential | what it does |\n| --- | --- | --- |\n"
+    head += "`/openapi.json` has the bodies.\n\n| route | credential | what it does |\n| --- | --- | --- |\n"
     return head + "\n".join(rows) + "\n"
 
 

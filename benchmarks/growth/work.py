@@ -21,6 +21,8 @@ from benchmarks.growth import fill
 from benchmarks.subjects import cpu_of
 from czo_auth import Auth
 from czo_auth.core.mail import MailMessage
+from czo_auth.core.paging import PageQuery
+from czo_auth.core.users.store import UserFilter
 from tests.integrations.acting import BASE, Person, enroll, settle_administrator, sign_in
 from tests.support.postgres import PostgresServer
 
@@ -119,6 +121,10 @@ class _Work:
         return {
             SIGN_IN: (_nothing, self._sign_in),
             **{what: (_nothing, self._getter(path)) for what, path in lists.items()},
+            "search users by a text that all have, counted as the pages do": (
+                _nothing,
+                self._search_for_a_page,
+            ),
             HOUSEKEEPING: (self._expire, self._tidy),
             DELETION: (_nothing, self._delete),
             BAN: (self._with_keys(100, 0), self._ban(100)),
@@ -137,6 +143,10 @@ class _Work:
             await self._asked("GET", path)
 
         return get
+
+    async def _search_for_a_page(self, _: int) -> None:
+        matching = UserFilter(text="example.com")
+        await self._auth.administration.search(matching, page=PageQuery(counts_all=False))
 
     def _expire(self, _: int) -> None:
         fill.add_expired_sessions(self._base.url, EXPIRED, since=next(_new_numbers) * EXPIRED)

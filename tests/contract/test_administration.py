@@ -164,7 +164,7 @@ async def test_search_is_for_a_literal_part_of_address_or_name(live: Live) -> No
     assert await search(addressed.email.upper()) == [addressed.name]
 
 
-async def test_total_of_a_filtered_list_is_counted_up_to_a_bound(
+async def test_total_is_the_whole_count_of_a_filtered_list(
     timed: Timed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     admin = await timed.people.sign_in(timed.ada, "admin")
@@ -174,33 +174,15 @@ async def test_total_of_a_filtered_list_is_counted_up_to_a_bound(
         session = await timed.people.sign_in(account, "customer")
         await create_key(timed.api, session)
         await found(timed.api, session, f"{tag} {number}")
-
-    async def totals(path: str) -> tuple[object, object]:
-        body = await ask(timed, admin, path)
-        return body["total"], body.get("totalIsLowerBound")
-
-    filtered = (
-        f"/admin/users?limit=2&search={tag}",
-        f"/admin/api-keys?limit=2&search={tag}",
-        f"/admin/organizations?limit=2&search={tag}",
-    )
-    everything = [f"/admin/{each}?limit=2" for each in ("users", "api-keys", "organizations", "audit")]
-    signed_up = "/admin/audit?action=auth.user.registered"
-    exact = {path: await totals(path) for path in (*everything, signed_up)}
-    assert all(bound is None for _, bound in exact.values())
-    monkeypatch.setattr(paging, "MAX_COUNTED", 4)
-    assert {path: await totals(path) for path in filtered} == dict.fromkeys(filtered, (4, None))
-    monkeypatch.setattr(paging, "MAX_COUNTED", 3)
-    assert {path: await totals(path) for path in (*filtered, signed_up)} == dict.fromkeys(
-        (*filtered, signed_up), (3, True)
-    )
-    assert {path: await totals(path) for path in everything} == {path: exact[path] for path in everything}
+    # What the pages count at most must not reach programs.
+    monkeypatch.setattr(paging, "MAX_COUNTED", 1)
+    for each in ("users", "api-keys", "organizations"):
+        body = await ask(timed, admin, f"/admin/{each}?limit=2&search={tag}")
+        assert body["total"] == 4
+    signed_up = await ask(timed, admin, "/admin/audit?limit=2&action=auth.user.registered")
+    assert signed_up["total"] >= 4
     # One page that has all of them needs no count.
-    assert await totals(f"/admin/users?search={tag}") == (4, None)
-    first = await ask(timed, admin, filtered[0])
-    rest = await ask(timed, admin, f"{filtered[0]}&cursor={first['nextCursor']}")
-    names = sorted(user["name"] for user in first["users"] + rest["users"])
-    assert names == [f"{tag} {number}" for number in range(4)]
+    assert (await ask(timed, admin, f"/admin/users?search={tag}"))["total"] == 4
 
 
 async def test_pages_hold_everybody_once(live: Live) -> None:

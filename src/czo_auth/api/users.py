@@ -98,10 +98,7 @@ class Users(Acting):
             UserFilter(text=text), page=PageQuery(limit=limit, cursor=cursor)
         )
         return Page(
-            items=[self._record(user) for user in page.items],
-            total=page.total,
-            total_is_lower_bound=page.total_is_lower_bound,
-            next_cursor=page.next_cursor,
+            items=[self._record(user) for user in page.items], total=page.total, next_cursor=page.next_cursor
         )
 
     async def activity(

@@ -36,11 +36,13 @@ class PageQuery:
         cursor: The `next_cursor` of the page before; None for the first page.
         backward: Whether the page ends before *cursor*, the `previous_cursor` of the page after it, instead of
             beginning after it. In lists that sort by id alone.
+        counts_all: Whether all matches of a filter are counted; if not, up to `limits.MAX_COUNTED`.
     """
 
     limit: int = DEFAULT_PAGE
     cursor: str | None = None
     backward: bool = False
+    counts_all: bool = True
 
     @property
     def position(self) -> Position | None:
@@ -88,13 +90,17 @@ class Total:
     is_lower_bound: bool = False
 
     @classmethod
-    def of(cls, count: CountRows, *, is_filtered: bool) -> Total:
+    def of(cls, count: CountRows, *, is_filtered: bool, counts_all: bool) -> Total:
         """
         Count the rows of a list: all of them, or up to `limits.MAX_COUNTED` of those that match a filter.
 
-        Counting what a filter finds means to look at each row, and many rows may match.
+        Counting what a filter finds means to look at each row, and many rows may match. Programs get the whole count;
+        a page that somebody looks at does not wait for it.
+
+        Args:
+            counts_all: Whether the matches of a filter are all counted too.
         """
-        if not is_filtered:
+        if counts_all or not is_filtered:
             return cls(count(up_to=None))
         counted = count(up_to=MAX_COUNTED + 1)
         return cls(min(counted, MAX_COUNTED), is_lower_bound=counted > MAX_COUNTED)
@@ -148,11 +154,15 @@ def page_by_id(
     Args:
         found: The rows of the page in the order of the list, and one more where there is one beyond it.
         count: Called unless the page is the whole list.
-        is_filtered: As for `Total.of`.
+        is_filtered: Whether the list is of those rows that match something.
     """
     goes_on = len(found) > request.limit
     is_whole = request.cursor is None and not goes_on
-    total = Total(len(found)) if is_whole else Total.of(count, is_filtered=is_filtered)
+    total = (
+        Total(len(found))
+        if is_whole
+        else Total.of(count, is_filtered=is_filtered, counts_all=request.counts_all)
+    )
     if request.backward:
         items, has_next, has_previous = found[-request.limit :], True, goes_on
     else:

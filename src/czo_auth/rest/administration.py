@@ -201,5 +201,5 @@ async def audit(
     # One record more than the page has shows whether there is a next page.
     found, total = await call.runtime.administration.audit(matching, before=cursor, limit=limit + 1)
     next_cursor = found[limit - 1].sequence if len(found) > limit else None
-    shown = Page(items=found[:limit], total=total.rows, total_is_lower_bound=total.is_lower_bound)
+    shown = Page(items=found[:limit], total=total.rows)
     return await listed(partial(records.AuditRecordList.of, next_cursor=next_cursor), shown)

@@ -96,7 +96,7 @@ class PageRequest:
         """Read the position in a list from the query."""
         back = self.query.optional("before", max_length=MAX_CURSOR)
         cursor = back or self.query.optional("cursor", max_length=MAX_CURSOR)
-        return PageQuery(limit=limit, cursor=cursor, backward=back is not None)
+        return PageQuery(limit=limit, cursor=cursor, backward=back is not None, counts_all=False)
 
     def filters(self, *names: str) -> str:
         """Return the filters of a list, encoded for a URL; empty if there are none."""

@@ -211,12 +211,7 @@ class OwnedApiKeyList(Listed):
     def of(cls, page: Page[core.OwnedApiKey]) -> Self:
         """Answer with a page of keys and their owners."""
         keys = [OwnedApiKey.of_owned(each) for each in page.items]
-        return cls(
-            api_keys=keys,
-            total=page.total,
-            total_is_lower_bound=page.total_is_lower_bound,
-            next_cursor=page.next_cursor,
-        )
+        return cls(api_keys=keys, total=page.total, next_cursor=page.next_cursor)
 
 
 class ApiKeyVerdict(Record):

@@ -7,7 +7,7 @@ from typing import Self
 from czo_auth.core.context import ActorKind
 from czo_auth.core.events import types as core
 from czo_auth.core.paging import Page
-from czo_auth.rest.records.base import IS_LOWER_BOUND, Count, Id, Object, Record, Timestamp
+from czo_auth.rest.records.base import Count, Id, Object, Record, Timestamp
 
 
 class AuditRecord(Record):
@@ -57,16 +57,10 @@ class AuditRecordList(Record):
 
     audit: list[AuditRecord]
     total: Count
-    total_is_lower_bound: bool = IS_LOWER_BOUND
     next_cursor: Count | None
 
     @classmethod
     def of(cls, page: Page[core.AuditRecord], *, next_cursor: int | None) -> Self:
         """Answer with a page of records; *next_cursor* is the number of the last one, if there are more."""
         audit = [AuditRecord.of(each) for each in page.items]
-        return cls(
-            audit=audit,
-            total=page.total,
-            total_is_lower_bound=page.total_is_lower_bound,
-            next_cursor=next_cursor,
-        )
+        return cls(audit=audit, total=page.total, next_cursor=next_cursor)

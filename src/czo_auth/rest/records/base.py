@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSche
 from pydantic.alias_generators import to_camel
 
 from czo_auth.asgi.timestamps import format_timestamp
-from czo_auth.core.limits import MAX_COUNTED
 
 Json = dict[str, object]
 Schema = dict[str, Any]
@@ -40,14 +39,6 @@ Object = Annotated[
 
 LEFT_OUT: Final[Any] = Field(default=None, exclude_if=lambda value: value is None)
 """A field that is absent from an answer if it does not apply."""
-
-
-IS_LOWER_BOUND: Final[Any] = Field(
-    default=False,
-    exclude_if=lambda value: not value,
-    description=f"True if more than `total` match a filter: {MAX_COUNTED:,} are counted. Absent otherwise.",
-)
-"""A field that is in an answer only if it is true."""
 
 
 # No text that was sent or stored contains this character.
@@ -97,12 +88,10 @@ class Listed(Record):
 
     Attributes:
         total: How many records match, on all pages.
-        total_is_lower_bound: Whether more than *total* match a filter (`core.limits.MAX_COUNTED`).
         next_cursor: Where the next page begins; None on the last one.
     """
 
     total: Count
-    total_is_lower_bound: bool = IS_LOWER_BOUND
     next_cursor: str | None
 
 

@@ -90,12 +90,7 @@ class AdministeredOrganizationList(Listed):
     def of(cls, page: Page[core.Organization]) -> Self:
         """Answer with a page of everybody's organizations."""
         listed = [AdministeredOrganization.of_any(each) for each in page.items]
-        return cls(
-            organizations=listed,
-            total=page.total,
-            total_is_lower_bound=page.total_is_lower_bound,
-            next_cursor=page.next_cursor,
-        )
+        return cls(organizations=listed, total=page.total, next_cursor=page.next_cursor)
 
 
 class MemberUser(Record):

@@ -84,9 +84,4 @@ class AdministeredUserList(Listed):
     def of(cls, page: Page[core.User], fields: UserFields) -> Self:
         """Answer with a page of users."""
         users = [AdministeredUser.of(each, fields) for each in page.items]
-        return cls(
-            users=users,
-            total=page.total,
-            total_is_lower_bound=page.total_is_lower_bound,
-            next_cursor=page.next_cursor,
-        )
+        return cls(users=users, total=page.total, next_cursor=page.next_cursor)

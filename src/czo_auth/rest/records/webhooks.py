@@ -141,9 +141,4 @@ class WebhookDeliveryList(Listed):
     def of(cls, page: Page[core.Delivery]) -> Self:
         """Answer with a page of deliveries."""
         deliveries = [WebhookDelivery.of(each) for each in page.items]
-        return cls(
-            deliveries=deliveries,
-            total=page.total,
-            total_is_lower_bound=page.total_is_lower_bound,
-            next_cursor=page.next_cursor,
-        )
+        return cls(deliveries=deliveries, total=page.total, next_cursor=page.next_cursor)

@@ -54,7 +54,9 @@ async def audit(page: PageRequest) -> Response:
     matching, older, newer = await _filter(page), page.sequence("cursor"), page.sequence("newer")
     administration = page.call.runtime.administration
     # One more record than is shown tells whether there is a next page.
-    found, total = await administration.audit(matching, before=older, above=newer, limit=PAGE + 1)
+    found, total = await administration.audit(
+        matching, before=older, above=newer, limit=PAGE + 1, counts_all=False
+    )
     goes_on = len(found) > PAGE
     if newer is None:
         records, has_older, has_newer = found[:PAGE], goes_on, older is not None
@@ -176,7 +178,9 @@ async def _export(page: PageRequest) -> list[AuditRecord]:
     found: list[AuditRecord] = []
     before: int | None = None
     while len(found) < MAX_EXPORTED_RECORDS:
-        batch, _ = await page.call.runtime.administration.audit(matching, before=before, limit=_BATCH)
+        batch, _ = await page.call.runtime.administration.audit(
+            matching, before=before, limit=_BATCH, counts_all=False
+        )
         found += batch
         if len(batch) < _BATCH:
             break

@@ -308,7 +308,13 @@ class Administration:
             raise
 
     async def audit(
-        self, matching: AuditFilter, *, before: int | None = None, above: int | None = None, limit: int
+        self,
+        matching: AuditFilter,
+        *,
+        before: int | None = None,
+        above: int | None = None,
+        limit: int,
+        counts_all: bool = True,
     ) -> tuple[Sequence[AuditRecord], Total]:
         """
         Read the audit log, newest first, and how many records match.
@@ -317,6 +323,7 @@ class Administration:
             before: Only records below this sequence; the way back in time.
             above: Only the records nearest above this sequence; the way forward. Decides over *before*.
             limit: Unit: records.
+            counts_all: As for `PageQuery`.
         """
 
         def read_page(tx: Transaction) -> tuple[Sequence[AuditRecord], Total]:
@@ -325,7 +332,7 @@ class Administration:
             else:
                 found = tx.audit_log.audit_before(before, matching, limit=limit)
             count = partial(tx.audit_log.count_audit, matching)
-            return found, Total.of(count, is_filtered=matching != AuditFilter())
+            return found, Total.of(count, is_filtered=matching != AuditFilter(), counts_all=counts_all)
 
         return await self._services.transactions.read(read_page)
 
