@@ -100,13 +100,17 @@ async def test_parameter_that_is_said_twice(timed_sqlite: Timed, name: str) -> N
     oauth_error(answer, "invalid_request")
 
 
-@pytest.mark.parametrize("name", ["client_id", "name", "scope"])
-async def test_control_characters_from_a_device(timed_sqlite: Timed, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("client_id", "invalid_request"), ("name", "invalid_request"), ("scope", "invalid_scope")],
+)
+async def test_control_characters_from_a_device(timed_sqlite: Timed, name: str, error: str) -> None:
     """What an approver is shown, and what a log holds, comes from a stranger."""
     for text in ("a\r\nSet-Cookie: b=c", "a\x00b", "a\x1b[2Jb", "a\u202eb"):
         form = {"client_id": "tool", name: text}
         answer = await timed_sqlite.api.http.post(f"{BASE}/device/code", data=form)
-        oauth_error(answer, "invalid_request")
+        # A zero byte is refused in every body, before anybody knows what it is for.
+        oauth_error(answer, "invalid_request" if "\x00" in text else error)
 
 
 async def test_token_for_another_service_used_here(deploy_sqlite: Deploy) -> None:

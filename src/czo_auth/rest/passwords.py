@@ -14,7 +14,7 @@ from czo_auth.core.access import ACCOUNT, PUBLIC
 from czo_auth.core.limits import MAX_URL
 from czo_auth.rest import records
 from czo_auth.rest.answers import Answer, renewed
-from czo_auth.rest.models import Email, Password, Token, TolerantBody, Url
+from czo_auth.rest.models import Body, Email, Password, Token, TolerantBody, Url
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Passwords and email")
@@ -36,7 +36,7 @@ class VerificationRequest(TolerantBody):
     callback_url: Url | None = Field(default=None, alias="callbackURL")
 
 
-class ResetPasswordRequest(TolerantBody):
+class ResetPasswordRequest(Body):
     token: Token
     new_password: Password
 
