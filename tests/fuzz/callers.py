@@ -151,6 +151,10 @@ class Callers:
         subject, theirs = await self._new_customer(people, "subject")
         key = await create_key(people.api, theirs)
         organization = await found(people.api, theirs)
+        # A deployment has few, and those of the administrators before fill them.
+        earlier = await people.api.get("/admin/webhooks", bearer=session.token)
+        for each in earlier.json()["webhooks"]:
+            await people.api.delete(f"/admin/webhooks/{each['id']}", bearer=session.token)
         webhook = await self._made(
             people,
             session,

@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import Connection
 
 from czo_auth.storage import Storage
+from czo_auth.storage.postgresql_server import PostgresServer
 from czo_auth.storage.tables import DEFAULT_PREFIX, tables_of
 from tests.storage.every_statement import Sent, every_statement
 
@@ -39,7 +40,10 @@ _TEXT = "a text is looked for anywhere in names and addresses, and few may match
 _USERS = "filters and texts under three characters that few match read everybody; test_user_search.py has the others"
 _OPERATOR = "a command of the operator, which goes through everything"
 _HOLDERS = "goes through the holders of an actor type, who may be everybody"
+_KEYS = "filters that few keys meet read every key; those that ended are deleted in time"
 READ_WHOLE: dict[str, str] = {
+    "api_keys.count_found": _KEYS,
+    "api_keys.search": _KEYS,
     "dated_holders.count_due": _HOLDERS,
     "factor_rules.count_due": _COUNTS,
     "dated_holders.list_due": _HOLDERS,
@@ -93,6 +97,20 @@ async def test_no_statement_reads_a_table_that_grows(storage: Storage) -> None:
         if tables and each.method not in READ_WHOLE:
             whole[each.method, each.sql] = tables
     assert whole == {}
+
+
+async def test_no_index_lists_all_keys_that_live(migrated_postgres_url: str) -> None:
+    """
+    A ban looks for the keys of a user that were not revoked. Before PostgreSQL knows how many those of all users are,
+    it would combine an index of them with that of the user's keys. SQLite combines none.
+    """
+    connection = await PostgresServer(migrated_postgres_url).connect()
+    for kind in ("seqscan", "indexscan"):
+        await connection.execute(f"SET enable_{kind} = off")
+    live = f"EXPLAIN SELECT id FROM {DEFAULT_PREFIX}api_keys WHERE revoked_at IS NULL"
+    plan = [line for (line,) in await connection.fetch(live)]
+    await connection.close()
+    assert "Seq Scan" in plan[0], plan
 
 
 def explain_on_sqlite(connection: Connection, statement: str, values: Any) -> Any:

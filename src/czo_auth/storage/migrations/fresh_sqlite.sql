@@ -695,7 +695,7 @@ CREATE INDEX {prefix}webhooks_organization_id_ix ON {prefix}webhooks (organizati
 --
 CREATE INDEX {prefix}webhooks_replay_after_ix ON {prefix}webhooks (replay_after)
 --
-INSERT INTO {prefix}version (version_num, oldest_program) VALUES ('0029', '0021')
+INSERT INTO {prefix}version (version_num, oldest_program) VALUES ('0030', '0021')
 --
 INSERT INTO {prefix}change_count (id, count) VALUES (1, 0)
 --
