@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -30,10 +31,15 @@ class Interruption:
     ) -> None:
         self._transactions = transactions
         self._act, self._left, self._monkeypatch = act, before, monkeypatch
+        self._acted = asyncio.Event()
         self.came = False
 
     async def during(self, flow: Awaitable[T]) -> T:
-        """Run *flow*; *act* itself is not interrupted."""
+        """
+        Run *flow*; *act* itself is not interrupted, and is over when this returns.
+
+        Work in the background goes to the database too. When *act* comes before that, the flow may end first.
+        """
         run, read = self._transactions.run, self._transactions.read
 
         async def run_later(step: Callable[[Transaction], T], context: Context | None = None) -> T:
@@ -47,7 +53,10 @@ class Interruption:
         with self._monkeypatch.context() as patch:
             patch.setattr(self._transactions, "run", run_later)
             patch.setattr(self._transactions, "read", read_later)
-            return await flow
+            answer = await flow
+            if self.came:
+                await self._acted.wait()
+            return answer
 
     async def _count(self) -> None:
         if self.came:
@@ -55,4 +64,7 @@ class Interruption:
         self._left -= 1
         if self._left == 0:
             self.came = True
-            await self._act()
+            try:
+                await self._act()
+            finally:
+                self._acted.set()
