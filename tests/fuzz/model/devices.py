@@ -77,6 +77,7 @@ class Devices(Keys):
         if not self._holds(answer, refused):
             return
         request.lineage, request.status = session.lineage, "approved" if approves else "denied"
+        request.decided_by = person
         if approves:
             request.key = self._made_for_device(session, request, known)
             world.tell(person, "auth.apikey.created")
@@ -103,7 +104,8 @@ class Devices(Keys):
         form = {"grant_type": DEVICE_GRANT, "device_code": request.device_code, "client_id": client}
         refused = (400, "INVALID_DEVICE_CODE") if as_another else request.gives(now=now)
         answer = self._send_form("/device/token", form)
-        if request.key is not None and request.key.person in world.gone:
+        if request.decided_by in world.gone:
+            # Their decision went with them.
             assert answer.status_code == 400, answer.text
             return
         if self._holds(answer, refused):

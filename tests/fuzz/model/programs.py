@@ -72,6 +72,7 @@ class DeviceRequest:
     organization: Organization | None = None
     status: str = "pending"
     lineage: object | None = None
+    decided_by: object | None = None
     key: Key | None = None
     fetched_at: datetime | None = None
     polled_at: datetime | None = None
