@@ -44,7 +44,8 @@ class Row:
 
     def __post_init__(self) -> None:
         if self.met is None and self.target is not None and self.value is not None:
-            self.met = round(self.value, 2) <= self.target
+            # As precisely as the figure is shown.
+            self.met = float(f"{self.value:.3g}") <= self.target
 
     def as_json(self) -> dict[str, Any]:
         """Return the line without the fields that do not apply, with figures rounded to their precision."""

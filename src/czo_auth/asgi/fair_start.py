@@ -7,7 +7,7 @@ from collections import deque
 from typing import Final
 
 BEGIN_AT_ONCE: Final = 2
-"""Requests that begin in one turn of the event loop; each computes a quarter of a millisecond before it first waits."""
+"""Requests that begin in one turn of the event loop; each computes for a while before it first waits."""
 
 
 class FairStart:
