@@ -6,7 +6,7 @@ import gc
 import os
 import shutil
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import hypothesis
 import pytest
 
+from czo_auth.storage import open_storage
 from czo_auth.storage.migrate import upgrade_blocking
 from czo_auth.storage.tables import Tables
 from tests.support.postgres import PostgresServer
@@ -21,6 +22,7 @@ from tests.support.server import RunningServer
 from tests.support.weak_hashes import real_hashes, weak_hashes
 
 if TYPE_CHECKING:
+    from czo_auth.core.transaction import Transactions
     from tests.contract.databases import Databases, PostgresDatabases, SqliteDatabases
 
 # Collecting tests makes millions of objects that stay; looking for garbage among them takes longer than most tests.
@@ -169,6 +171,14 @@ def migrated_url(request: pytest.FixtureRequest) -> str:
     """Address of a migrated database without rows; the test runs once for each kind."""
     url: str = request.getfixturevalue(f"migrated_{request.param}_url")
     return url
+
+
+@pytest.fixture
+async def transactions(migrated_url: str) -> AsyncIterator[Transactions]:
+    """The storage's transactions on a migrated database without rows; the test runs once for each kind."""
+    storage = open_storage(migrated_url)
+    yield storage.transactions
+    await storage.close()
 
 
 @pytest.fixture(scope="session")

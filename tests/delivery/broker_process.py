@@ -17,8 +17,7 @@ from czo_auth.core.events.types import Event
 from czo_auth.delivery.nats import NatsJetStream
 from czo_auth.delivery.rabbitmq import RabbitMQ
 from czo_auth.storage import open_storage
-
-SOURCE = "https://auth.example"
+from tests.delivery.brokers import SOURCE
 
 
 class PowerCut:
