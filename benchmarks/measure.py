@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from benchmarks.cpu import seconds_of_tree
 from benchmarks.load import bear
-from benchmarks.subjects import Subject, cpu_of
+from benchmarks.subjects import Subject
 from tests.support.postgres import PostgresServer
 
 HELLO = "raw ASGI hello"
@@ -128,7 +129,7 @@ def in_rounds(
 
 
 def _cpu_of_database(server: PostgresServer | None) -> float:
-    return 0.0 if server is None else sum(cpu_of(process) for process in server.processes)
+    return 0.0 if server is None else seconds_of_tree(server.pid)
 
 
 def _tell(number: int, rounds: int, series: dict[str, Series]) -> None:

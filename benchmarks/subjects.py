@@ -13,8 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
+from benchmarks.cpu import seconds_of_tree, tree
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer
 from tests.support.tethered import tethered
@@ -97,11 +96,9 @@ class Subject:
         process.wait()
 
     def cpu_seconds(self) -> float:
-        """Add up user and system time of the server's processes, and of its database server's."""
-        processes = tree(self.pid)
-        if self.postgres is not None:
-            processes += self.postgres.processes
-        return sum(cpu_of(process) for process in processes)
+        """Add up user and system time of the server's processes, and of its database server's, ended ones included."""
+        used = seconds_of_tree(self.pid)
+        return used if self.postgres is None else used + seconds_of_tree(self.postgres.pid)
 
     def event_loop_seconds(self) -> float:
         """Return the CPU time of the workers' first threads, which run the event loops; others hash and store."""
@@ -115,20 +112,6 @@ class Subject:
     def resident_megabytes(self) -> float:
         """Return the resident memory of the largest process: a worker."""
         return max(process.memory_info().rss for process in tree(self.pid)) / 1e6
-
-
-def tree(pid: int) -> list[psutil.Process]:
-    """List a process and all below it."""
-    top = psutil.Process(pid)
-    return [top, *top.children(recursive=True)]
-
-
-def cpu_of(process: psutil.Process) -> float:
-    """Return the CPU time that a process used so far; the system counts it in hundredths of a second."""
-    with contextlib.suppress(psutil.Error):
-        times = process.cpu_times()
-        return times.user + times.system
-    return 0.0
 
 
 @contextlib.contextmanager

@@ -17,8 +17,8 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from benchmarks import data
+from benchmarks.cpu import seconds_of_tree
 from benchmarks.growth import fill
-from benchmarks.subjects import cpu_of
 from czo_auth import Auth
 from czo_auth.core.mail import MailMessage
 from czo_auth.core.paging import PageQuery
@@ -70,7 +70,7 @@ async def measure(
 
 
 def _cpu_seconds(base: Filled) -> float:
-    database = sum(cpu_of(process) for process in base.postgres.processes) if base.postgres else 0.0
+    database = seconds_of_tree(base.postgres.pid) if base.postgres else 0.0
     return time.process_time() + database
 
 

@@ -87,6 +87,12 @@ class PostgresServer(Startable):
         return self.directory / "s"
 
     @property
+    def pid(self) -> int:
+        """Give the postmaster's, which is the parent of all others."""
+        assert self._process is not None, "the server does not run"
+        return self._process.pid
+
+    @property
     def processes(self) -> list[psutil.Process]:
         """List the postmaster and its children; empty when the server does not run."""
         if self._process is None or self._process.poll() is not None:
