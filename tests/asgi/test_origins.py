@@ -68,6 +68,33 @@ def test_invalid_trusted_origin_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        *("https://*", "http://*", "HTTPS://*:8443", "https://*.*", "https://shop-*", "https://**"),
+        *("https://*.com", "https://*.COM./", "https://*..com", "http://*.com:8080", "https://a.*.com"),
+        *("https://shop.*:8443", "https://*shop.example", "http://192.168.1.*:3000", "https://*.xn--p1ai"),
+    ],
+)
+def test_pattern_that_matches_any_site_is_refused(text: str) -> None:
+    """Pages of everybody could use the cookies of everybody who visits them."""
+    with pytest.raises(ValueError, match="trusted_origins") as refusal:
+        Settings(trusted_origins=("https://shop.example", text))
+    assert "must not hold a pattern that matches any site" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("https://*.example.com", "https://*.shop.example:8443", "https://*-preview.example.com"),
+        *("https://preview-*.example.com", "https://a.*.example.com", "http://*.localhost:3000"),
+        *("https://*.internal", "capacitor://localhost", "moz-extension://*", "http://[::1]:3000"),
+    ],
+)
+def test_pattern_below_a_domain_is_taken(text: str) -> None:
+    assert Settings(trusted_origins=(text,)).trusted_origins == (text,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         *(
             "https://ada@auth.example",
             "https://u:p@auth.example",

@@ -127,6 +127,7 @@ def test_scope_rules_that_grant_something_are_taken(tmp_path: Path) -> None:
         "are both set: remove one of them",
         "CZO_AUTH_BASE_URL is missing",
         "must be origins",
+        "must not hold a pattern that matches any site",
         "scopes is a list of scopes, not one text",
         "scopes have the form resource:action",
         "no actor type is called",

@@ -18,6 +18,8 @@ _ORIGIN: Final = re.compile(
     re.IGNORECASE,
 )
 _ASCII_LABELS: Final = re.compile(r"[a-z0-9_.*-]+")
+_PRIVATE_ENDS: Final = frozenset({"internal", "local", "localhost", "test"})
+"""Last labels that nobody can register a domain below. Source: RFC 6761, RFC 6762, ICANN resolution 2024.07.29.06."""
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -67,6 +69,22 @@ def origin_pattern(origin: str) -> str:
     """Return the regular expression of a trusted origin; ``*`` stands for one or more labels of a host name."""
     known = canonical_origin(origin) or origin.rstrip("/")
     return re.escape(known).replace(r"\*", r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
+
+
+def matches_any_site(origin: str) -> bool:
+    """
+    Whether the pattern *origin* matches web sites of every owner: ``https://*``, ``https://*.com``, ``https://shop.*``.
+
+    The labels behind the last one with ``*`` have to be a domain, so at least two, or one that is reserved for private
+    use.
+    """
+    scheme, _, rest = (canonical_origin(origin) or origin).partition("://")
+    host = rest.partition(":")[0]
+    if scheme not in ("http", "https") or "*" not in host:
+        return False
+    _, _, fixed_end = host.rpartition("*")[2].partition(".")
+    labels = [label for label in fixed_end.split(".") if label]
+    return len(labels) < 2 and (not labels or labels[0] not in _PRIVATE_ENDS)
 
 
 def _canonical_host(host: str) -> str | None:

@@ -144,13 +144,14 @@ def _origins(settings: Settings) -> Finding:
 
 
 def _covers_other_domains(origin: str) -> bool:
-    """Return whether the fixed end of a pattern is shorter than a domain: ``https://*``, ``https://*.com``."""
+    """
+    Return whether somebody else may have a host that matches a pattern.
+
+    A pattern that matches any site, like ``https://*.com``, stops the start.
+    """
     host = origin.partition("://")[2].partition(":")[0]
-    if "*" not in host:
-        return False
-    fixed_end = host.rpartition("*")[2]
-    # Without the dot, `*shop.example` is also someone else's `myshop.example`.
-    return not fixed_end.startswith(".") or fixed_end.strip(".").count(".") < 1
+    # Without the dot, `*shop.co.example` is also someone else's `myshop.co.example`.
+    return "*" in host and not host.rpartition("*")[2].startswith(".")
 
 
 def _is_plain(origin: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from czo_auth.core.origins import canonical_origin, host_of, is_loopback
+from czo_auth.core.origins import canonical_origin, host_of, is_loopback, matches_any_site
 from czo_auth.core.passkeys.policy import is_ip_address, is_within
 from czo_auth.settings.group import DOMAIN, MountPath, SettingsGroup, Words
 
@@ -73,6 +73,8 @@ class NetworkSettings(SettingsGroup):
         for text in value:
             if canonical_origin(text) is None:
                 raise ValueError("must be origins, like https://shop.example.com or https://*.example.com")
+            if matches_any_site(text):
+                raise ValueError("must not hold a pattern that matches any site: write https://*.example.com")
         return value
 
     @field_validator("base_url")
