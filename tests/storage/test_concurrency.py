@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from czo_auth.core.devices.authorization import DeviceAuthorization
+from czo_auth.core.idempotency.answer import RequestIdentity
 from czo_auth.core.mail_queue import QueuedMail
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.store import MailToken
@@ -141,6 +142,49 @@ async def test_no_more_devices_wait_than_may(rows: Rows) -> None:
 
     kept = await asyncio.gather(*(rows.run(add_below(3)) for _ in range(AT_ONCE)))
     assert kept.count(True) == 3
+
+
+async def test_no_more_ceremonies_of_a_network_are_answered_than_may(rows: Rows) -> None:
+    def answer(tx: Transaction) -> bool:
+        if tx.passkeys.count_answered("192.0.2.7", now=NOW) >= 3:
+            return False
+        return tx.passkeys.consume_ceremony(a_digest(), network="192.0.2.7", expires_at=NOW + HOUR)
+
+    answered = await asyncio.gather(*(rows.run(answer) for _ in range(AT_ONCE)))
+    assert answered.count(True) == 3
+
+
+async def test_no_more_answers_of_a_session_are_kept_than_may(rows: Rows) -> None:
+    user, lineage_id = await rows.user(), an_id()
+
+    async def begin() -> str:
+        request = RequestIdentity(
+            id=an_id(),
+            user_id=user.id,
+            lineage_id=lineage_id,
+            route="POST /api-keys",
+            name_digest=a_digest(),
+            body_kid="k1",
+            body_mac=a_digest(),
+            shows_enrollment=False,
+            created_at=NOW,
+            expires_at=NOW + HOUR,
+        )
+
+        def step(tx: Transaction) -> None:
+            assert tx.idempotency.begin(request)
+            tx.idempotency.forget_oldest(request, keep=3)
+
+        await rows.run(step)
+        return request.id
+
+    begun = await asyncio.gather(*(begin() for _ in range(AT_ONCE)))
+
+    def kept(tx: Transaction) -> list[bool]:
+        found = (tx.idempotency.find_by_id(each, lineage_id=lineage_id, now=NOW) for each in begun)
+        return [each is not None for each in found]
+
+    assert (await rows.run(kept)).count(True) == 3
 
 
 async def test_steps_that_lock_in_opposite_order_both_succeed(rows: Rows) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Delete, bindparam, delete, select, update
 from czo_auth.core.idempotency.answer import RequestIdentity, StoredAnswer
 from czo_auth.core.idempotency.store import IdempotencyStore
 from czo_auth.core.ids import is_id
+from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store, columns, values
 from czo_auth.storage.tables import Tables
 
@@ -19,6 +20,7 @@ class SqlIdempotencyStore(Store, IdempotencyStore):
 
     def begin(self, request: RequestIdentity) -> bool:
         answers = self._tables.kept_answers
+        acquire_lock(self._connection, f"{answers.name}:{request.lineage_id}")
         fresh = self._insert(answers).values(sealed=None, **values(request))
         taken = ["lineage_id", "route", "name_digest"]
         replaced = {
@@ -67,17 +69,11 @@ class SqlIdempotencyStore(Store, IdempotencyStore):
     def forget_enrollment(self, user_id: str) -> int:
         return self._prepared(_forget_enrollment).count(self._connection, owner=user_id)
 
-    def forget_oldest(self, lineage_id: str, *, keep: int) -> int:
+    def forget_oldest(self, request: RequestIdentity, *, keep: int) -> int:
         answers = self._tables.kept_answers
-        newest = (
-            select(answers.c.id)
-            .where(answers.c.lineage_id == lineage_id)
-            .order_by(answers.c.id.desc())
-            .limit(keep)
-        )
-        return self._count(
-            delete(answers).where(answers.c.lineage_id == lineage_id, answers.c.id.not_in(newest))
-        )
+        others = answers.c.lineage_id == request.lineage_id, answers.c.id != request.id
+        newest = select(answers.c.id).where(*others).order_by(answers.c.id.desc()).limit(keep - 1)
+        return self._count(delete(answers).where(*others, answers.c.id.not_in(newest)))
 
     def prune_expired(self, *, before: datetime) -> int:
         return self._prune(self._tables.kept_answers, self._tables.kept_answers.c.expires_at, before)

@@ -9,6 +9,7 @@ from sqlalchemy import and_, delete, func, literal, or_, select, update
 
 from czo_auth.core.passkeys.passkey import Passkey
 from czo_auth.core.passkeys.store import Passkeys
+from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store, columns, values
 
 
@@ -79,6 +80,7 @@ class SqlPasskeys(Store, Passkeys):
 
     def count_answered(self, network: str, *, now: datetime) -> int:
         marks = self._tables.passkey_ceremonies
+        acquire_lock(self._connection, f"{marks.name}:{network}")
         statement = select(func.count()).select_from(marks)
         live = statement.where(marks.c.network == network, marks.c.expires_at > now)
         return self._connection.execute(live).scalar_one()

@@ -184,6 +184,32 @@ async def test_oldest_of_as_many_answers_as_are_kept_is_still_given(deployment: 
     assert again == CompletedRequest(id=kept[0], answer=b'{"key": "czo_secret"}')
 
 
+async def test_oldest_answers_are_forgotten_first(deployment: Deployment) -> None:
+    ada = await deployment.person("ada")
+    for number in range(MAX_IDEMPOTENT_REQUESTS + 2):
+        await run_once(deployment, ada, name=f"n{number}", now=NOW + timedelta(milliseconds=number))
+
+    async def is_kept(number: int) -> bool:
+        again = await requests_of(deployment).begin(
+            name=f"n{number}", route=ROUTE, body=b"{}", context=Context(now=NOW).of(ada)
+        )
+        return isinstance(again, CompletedRequest)
+
+    assert [await is_kept(number) for number in (MAX_IDEMPOTENT_REQUESTS + 1, 2, 1)] == [True, True, False]
+
+
+async def test_request_that_later_ones_overtook_keeps_its_name(deployment: Deployment) -> None:
+    """It began first and reached the database last; a repetition of it must not run beside it."""
+    ada = await deployment.person("ada")
+    for number in range(MAX_IDEMPOTENT_REQUESTS):
+        await run_once(deployment, ada, name=f"n{number}", now=NOW + timedelta(seconds=1))
+    answer_id = await run_once(deployment, ada, name="slow", now=NOW)
+    again = await requests_of(deployment).begin(
+        name="slow", route=ROUTE, body=b"{}", context=Context(now=NOW).of(ada)
+    )
+    assert again == CompletedRequest(id=answer_id, answer=b'{"key": "czo_secret"}')
+
+
 @pytest.mark.parametrize("name", ["", " ", "a" * 256, "tab\there", "ünïcode", "line\n", " lead", "trail "])
 async def test_name_of_another_form_is_refused(deployment: Deployment, name: str) -> None:
     ada = await deployment.person("ada")

@@ -98,7 +98,7 @@ class IdempotentRequests:
 
         def take_name(tx: Transaction) -> StoredAnswer | None:
             if tx.idempotency.begin(request):
-                tx.idempotency.forget_oldest(request.lineage_id, keep=MAX_IDEMPOTENT_REQUESTS)
+                tx.idempotency.forget_oldest(request, keep=MAX_IDEMPOTENT_REQUESTS)
                 return None
             return tx.idempotency.find(
                 lineage_id=request.lineage_id, route=route, name_digest=request.name_digest, now=tx.now

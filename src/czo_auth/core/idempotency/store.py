@@ -16,7 +16,8 @@ class IdempotencyStore(Protocol):
         """
         Claim the name for a request that starts now; an expired row with the same name is replaced.
 
-        One atomic statement: of concurrent requests with one name, exactly one gets True.
+        One atomic statement: of concurrent requests with one name, exactly one gets True. Until the transaction ends,
+        no other one of the lineage begins, so that all of them see what they count.
         """
 
     def find(self, *, lineage_id: str, route: str, name_digest: str, now: datetime) -> StoredAnswer | None:
@@ -37,8 +38,13 @@ class IdempotencyStore(Protocol):
     def forget_enrollment(self, user_id: str) -> int:
         """Delete the user's answers that contain what an enrollment showed, in every session (S8)."""
 
-    def forget_oldest(self, lineage_id: str, *, keep: int) -> int:
-        """Delete the oldest answers of a lineage, so that at most *keep* are left."""
+    def forget_oldest(self, request: RequestIdentity, *, keep: int) -> int:
+        """
+        Delete the oldest answers of the lineage of *request*, so that at most *keep* are left.
+
+        That of *request* itself stays, even if requests that began later were faster: it runs, and without its name a
+        repetition would run too.
+        """
 
     def prune_expired(self, *, before: datetime) -> int:
         """Delete a batch of the answers that expired before *before*; returns how many."""

@@ -56,7 +56,11 @@ class Passkeys(Protocol):
         """Mark a ceremony as answered. One atomic statement: of concurrent answers one gets True."""
 
     def count_answered(self, network: str, *, now: datetime) -> int:
-        """Count the marks of a network whose ceremonies would not have expired yet."""
+        """
+        Count the marks of a network whose ceremonies would not have expired yet.
+
+        Until the transaction ends, no other one counts that network's.
+        """
 
     def prune_expired(self, *, before: datetime) -> int:
         """
