@@ -1,4 +1,4 @@
-"""Who acts in the stories, and how they sign in."""
+"""Who acts in the stories, how they sign in, and what they may have."""
 
 from __future__ import annotations
 
@@ -16,3 +16,17 @@ def enters(machine: Machine, who: int, *, trusts: bool = False) -> None:
     if len(machine.world.challenges) > challenges:
         machine.finish(0, trusts=trusts)
     assert len(machine.world.sessions) == sessions + 1
+
+
+def holds_everything(machine: Machine, who: int) -> None:
+    """Have whatever one can have: sessions, a refreshed family, a trusted browser, keys, a challenge and both links."""
+    enters(machine, who)
+    machine.refresh(0)
+    machine.create_key(0)
+    enters(machine, who, trusts=True)
+    machine.found(0)
+    machine.create_key(0, place=0)
+    machine.sign_in(who)
+    machine.ask_for_a_link(who)
+    machine.ask_for_a_link(who, from_operator=True)
+    machine.look()

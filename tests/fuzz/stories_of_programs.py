@@ -5,10 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.fuzz.model.machine import Machine
-from tests.fuzz.people import ADA, CAROL, EVE, enters
-
-GUEST = 2
-"""Has whom the invitation was sent to answer it, by their newest session."""
+from tests.fuzz.people import CAROL, EVE, enters
 
 
 def a_key_that_outlives_its_maker(machine: Machine) -> None:
@@ -230,73 +227,6 @@ def a_webhook_of_an_owner(machine: Machine) -> None:
         machine.manage_webhook(0, 0, how=how)
 
 
-def an_invitation_whose_sender_changes(machine: Machine) -> None:
-    enters(machine, CAROL)
-    machine.found(0)
-    enters(machine, EVE)
-    machine.invite(0, 1, EVE)
-    machine.invite(0, 1, EVE)
-    machine.answer_invitation(0, 1)
-    machine.answer_invitation(0, GUEST, "reject")
-    machine.answer_invitation(0, GUEST)
-    machine.invite(0, 1, EVE, role="admin")
-    machine.invite(0, 1, EVE, role="viewer", resend=True)
-    machine.answer_invitation(1, GUEST)
-    machine.answer_invitation(0, 1, "cancel")
-    machine.answer_invitation(0, GUEST)
-    machine.invite(0, 1, EVE, role="admin")
-    machine.wait(7 * 86_400)
-    enters(machine, EVE)
-    machine.answer_invitation(0, GUEST)
-    enters(machine, CAROL)
-    machine.invite(0, 0, EVE, role="admin")
-    machine.operate(CAROL, "ban")
-    machine.answer_invitation(0, GUEST)
-    machine.operate(CAROL, "unban")
-    machine.answer_invitation(0, GUEST)
-    assert len(machine.world.organizations[-1].roles) == 2
-    machine.answer_invitation(0, GUEST)
-
-
-def an_organization_that_is_handed_over(machine: Machine) -> None:
-    enters(machine, CAROL)
-    machine.found(0)
-    enters(machine, EVE)
-    machine.join(0, 0, "member")
-    enters(machine, ADA)
-    machine.hand_over(0, EVE, 1)
-    machine.hand_over(0, EVE, 0)
-    machine.operate(CAROL, "ban")
-    machine.hand_over(0, ADA, 0)
-    machine.wait(601)
-    machine.hand_over(0, EVE, 0)
-    machine.reauthenticate(0)
-    machine.reauthenticate(0, kind="wrong")
-    machine.reauthenticate(0, typed=False, kind="right")
-    machine.reauthenticate(0, kind="right")
-    machine.hand_over(0, EVE, 0)
-    assert list(machine.world.organizations[-1].roles.values()).count("owner") == 2
-    machine.hand_over(0, EVE, 0)
-
-
-def a_proof_that_is_given_again(machine: Machine) -> None:
-    enters(machine, CAROL, trusts=True)
-    machine.wait(601)
-    machine.sign_in(CAROL, browser=0)
-    assert machine.world.sessions[-1].aal == 1
-    machine.regenerate(0)
-    for kind in ("right", "spent", "backup", "spent backup"):
-        machine.wait(31)
-        machine.reauthenticate(0, typed=None, kind=kind)
-    machine.regenerate(0)
-    machine.change_password(0)
-    machine.look()
-    for _ in range(5):
-        machine.reauthenticate(0, typed=None, kind="wrong")
-    machine.look()
-    machine.reauthenticate(0)
-
-
 STORIES_OF_PROGRAMS = (
     a_key_that_outlives_its_maker,
     a_key_of_a_service_account_that_is_replaced,
@@ -308,18 +238,13 @@ STORIES_OF_PROGRAMS = (
     a_request_that_is_repeated,
     a_key_that_encrypts_and_is_replaced,
     a_webhook_of_an_owner,
-    an_invitation_whose_sender_changes,
-    an_organization_that_is_handed_over,
-    a_proof_that_is_given_again,
 )
 SELDOM_OF_PROGRAMS = frozenset(
     {
         a_device_that_is_approved,
         a_key_that_encrypts_and_is_replaced,
-        a_proof_that_is_given_again,
         a_request_that_is_repeated,
         a_webhook_of_an_owner,
-        an_organization_that_is_handed_over,
     }
 )
 """Part of `tests.fuzz.stories.SELDOM`: `tests/contract` holds each rule of these by itself."""
