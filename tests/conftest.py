@@ -38,7 +38,7 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, prin
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
-_ALWAYS_ON_BOTH = ("tests/storage/", "tests/migrations/", "tests/support/")
+_ALWAYS_ON_BOTH = ("tests/storage/", "tests/support/")
 _LONG = (
     "tests/cli/test_demo.py",
     "tests/cli/test_login.py",
@@ -58,7 +58,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Leave the second run, on PostgreSQL, of what has nothing to do with the database to `make test-deep`.
 
     Where races, faults, revocations and leases are about the database, a test or a module is marked `each_database`;
-    the stores and the migrations are always tested on both.
+    the stores are always tested on both.
 
     Long tests go first: at the end the other processes would wait for the last of them.
     """

@@ -154,6 +154,7 @@ def test_an_organization_is_renamed_and_deleted_by_its_name(visit: NewVisitor, *
     assert ada.sees("You are not a member of any organization.")
 
 
+@pytest.mark.deep
 def test_invitations_to_me_are_listed_once_my_address_is_confirmed(
     visit: NewVisitor, deployment: Deployment
 ) -> None:

@@ -177,6 +177,7 @@ navigator.credentials.create = ({ mediation, ...options }) => {
 """
 
 
+@pytest.mark.deep
 def test_a_password_manager_adds_a_passkey_by_itself_once_there_are_a_factor_and_codes(
     person: Person,
 ) -> None:

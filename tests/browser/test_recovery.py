@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from czo_auth import Auth
 from czo_auth.core.context import system_context
 from czo_auth.core.principal import Principal
@@ -37,6 +39,7 @@ def ask(deployment: Deployment, admin: Visitor, user: Visitor) -> str:
     return mailbox.tokens(user.email, "two_factor_reset_asked")[-1]
 
 
+@pytest.mark.deep
 def test_a_reset_that_waits_is_seen_and_cancelled_by_all_who_may(
     visit: NewVisitor, deployment: Deployment
 ) -> None:

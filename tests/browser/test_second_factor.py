@@ -74,6 +74,7 @@ def test_an_administrator_is_led_to_enrollment_and_no_further(
     assert ada.page.locator("h1").inner_text() == "Policy overview"
 
 
+@pytest.mark.deep
 def test_the_second_step_says_why_it_refuses(visit: NewVisitor) -> None:
     ada = visit()
     ada.settle()
@@ -119,6 +120,7 @@ def test_the_second_step_says_why_it_refuses(visit: NewVisitor) -> None:
     assert ada.sees("You have no trusted devices.")
 
 
+@pytest.mark.deep
 def test_a_factor_is_replaced_renewed_and_turned_off(visit: NewVisitor) -> None:
     ada = visit()
     ada.settle()

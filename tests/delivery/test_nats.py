@@ -91,6 +91,7 @@ async def test_nats_gets_the_outbox_in_order_also_over_a_restart(
     assert arrived == ids
 
 
+@pytest.mark.deep
 async def test_nats_that_comes_back_empty_gets_its_stream_again(tmp_path: Path) -> None:
     with NatsServer(tmp_path) as server:
         sink = a_nats_sink(server, "EMPTY")

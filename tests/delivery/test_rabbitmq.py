@@ -209,6 +209,7 @@ async def test_rabbitmq_that_is_full_refuses_what_is_too_large_or_comes_back_emp
             assert [message.message_id for message in await read()] == ["event-5"]
 
 
+@pytest.mark.deep
 async def test_relay_killed_between_confirmation_and_note_sends_again_under_the_same_id(
     transactions: Transactions, migrated_url: str, rabbit: RabbitServer, request: pytest.FixtureRequest
 ) -> None:

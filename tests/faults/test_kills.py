@@ -77,7 +77,13 @@ class Deployment:
 
 
 # What one worker can lose, four can too.
-@pytest.fixture(params=[pytest.param("sqlite-1", marks=pytest.mark.deep), "sqlite-4", "postgres-4"])
+@pytest.fixture(
+    params=[
+        pytest.param("sqlite-1", marks=pytest.mark.deep),
+        "sqlite-4",
+        pytest.param("postgres-4", marks=pytest.mark.deep),
+    ]
+)
 def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
     name: str = request.param
     databases: Databases = request.getfixturevalue(f"{name.partition('-')[0]}_databases")

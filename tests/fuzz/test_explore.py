@@ -37,6 +37,7 @@ def test_every_answer_is_as_the_openapi_document_says(explored: Explored, caller
     assert seen.statuses[200] > 3
 
 
+@pytest.mark.deep
 def test_every_answer_to_generated_graphql_is_one(explored: Explored) -> None:
     credential = explored.callers.all["customer"]
     seen = walk_until_answered(explored, path="/graphql", credential=credential, examples=10)

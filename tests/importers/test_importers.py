@@ -12,10 +12,7 @@ from tests.importers.moving import FORMATS, import_from, moved
 from tests.importers.sources import DJANGO, SOURCES, kept
 
 # Of sources that are read alike one is enough for every run.
-EACH = [
-    each if each in ("better-auth", "django-allauth") else pytest.param(each, marks=pytest.mark.deep)
-    for each in SOURCES
-]
+EACH = [each if each == "better-auth" else pytest.param(each, marks=pytest.mark.deep) for each in SOURCES]
 EACH_BETTER_AUTH = ["better-auth", pytest.param("better-auth-server", marks=pytest.mark.deep)]
 EACH_DJANGO = [
     each if each == "django-otp" else pytest.param(each, marks=pytest.mark.deep) for each in DJANGO

@@ -10,6 +10,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.cli.shell import PROGRAM, Shell
 from tests.importers.moving import FORMATS
 
@@ -47,6 +49,7 @@ def counted(data: Path) -> dict[str, int]:
         }
 
 
+@pytest.mark.deep
 def test_killed_import_is_completed_by_the_next_run(shell: Shell, tmp_path: Path) -> None:
     lines = accounts()
     command = [*PROGRAM, "import", "json-lines", "--from", "-", "--json"]

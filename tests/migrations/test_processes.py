@@ -84,6 +84,7 @@ async def test_processes_that_start_together_migrate_once(database_url: str, pro
     assert await fetch_rows(database_url, "SELECT version_num FROM czo_auth_version") == [(migrations.HEAD,)]
 
 
+@pytest.mark.deep
 async def test_killed_migration_leaves_nothing_and_the_next_start_completes_it(database_url: str) -> None:
     process = start(HALFWAY, database_url)
     try:

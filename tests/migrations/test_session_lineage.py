@@ -34,7 +34,7 @@ def session_of_0005(prefix: str, session_id: str, digest: str) -> str:
     )
 
 
-@pytest.mark.parametrize("sessions", [1, 2])
+@pytest.mark.parametrize("sessions", [1, pytest.param(2, marks=pytest.mark.deep)])
 @pytest.mark.parametrize("prefix", ["czo_auth_", pytest.param("shop_", marks=pytest.mark.deep)])
 async def test_sessions_of_0005_live_on_with_a_lineage(
     database_url: str, prefix: str, sessions: int, monkeypatch: pytest.MonkeyPatch

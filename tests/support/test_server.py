@@ -105,6 +105,7 @@ def test_server_that_is_never_ready_fails_and_is_gone(
     assert not server.running
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("before", "fault"),
     [

@@ -95,7 +95,6 @@ async def fill(deployment: Deployment, person: Principal, count: int) -> None:
     await deployment.transactions.run(add)
 
 
-@pytest.mark.each_database
 async def test_person_joins_a_thousand_organizations_and_no_more_also_at_once(
     two_deployments: tuple[Deployment, Deployment],
 ) -> None:
