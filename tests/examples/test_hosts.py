@@ -7,7 +7,7 @@ import json
 import re
 import socket
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -48,11 +48,12 @@ WITH_WEBSOCKETS = ("fastapi", "fastapi on uvicorn", "starlette")
 FOLDERS = sorted(path.name for path in (ROOT / "examples").glob("*_host"))
 
 
-@pytest.fixture(
-    scope="module",
-    # One stands for all: what differs between frameworks is tested in tests/integrations, in this process.
-    params=[name if name == "fastapi" else pytest.param(name, marks=pytest.mark.deep) for name in HOSTS],
-)
+def all_of(names: Iterable[str]) -> list[Any]:
+    """List hosts, of which one stands for all: what differs is tested in tests/integrations, in this process."""
+    return [name if name == "fastapi" else pytest.param(name, marks=pytest.mark.deep) for name in names]
+
+
+@pytest.fixture(scope="module", params=all_of(HOSTS))
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
     running = HostProcess(HOSTS[request.param], tmp_path_factory.mktemp("host"))
     running.start()
@@ -243,11 +244,8 @@ async def test_data_is_private(host: HostProcess) -> None:
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
 
 
-async def test_websocket_is_guarded_like_a_route(
-    request: pytest.FixtureRequest, host: HostProcess, client: httpx.AsyncClient
-) -> None:
-    if request.node.callspec.params["host"] not in WITH_WEBSOCKETS:
-        pytest.skip("this host has no WebSockets")
+@pytest.mark.parametrize("host", all_of(WITH_WEBSOCKETS), indirect=True)
+async def test_websocket_is_guarded_like_a_route(host: HostProcess, client: httpx.AsyncClient) -> None:
     address = host.url.replace("http", "ws") + "/orders/live"
     person = await sign_up(client)
     _, writes = await create_key(client, person, scopes=["orders:write"])

@@ -122,13 +122,13 @@ async def test_another_process_takes_over_within_the_lease_after_a_kill(
     assert list(dict.fromkeys(event_id for _, event_id in processes.lines())) == ids
 
 
+# A stopped process may hold the lock of SQLite's file, and nobody writes then.
+@pytest.mark.parametrize("migrated_url", ["postgres"], indirect=True)
 @pytest.mark.deep
 async def test_paused_process_that_wakes_up_leaves_the_sink_to_its_heir(
     transactions: Transactions, processes: Processes
 ) -> None:
     """The kernel stops a process, as it does on a suspended machine, for longer than its lease lasts; three times."""
-    if processes.url.startswith("sqlite"):
-        pytest.skip("a stopped process may hold the lock of SQLite's file, and nobody writes then")
     relays = [processes.start(owner, lease=timedelta(seconds=1)) for owner in ("one", "two")]
     ids: list[str] = []
 
