@@ -25,6 +25,7 @@ from tests.contract.databases import Databases, SqliteDatabases
 from tests.contract.deployments import Prepared, Timed, prepare
 from tests.contract.people import Account, People, Session
 from tests.support.postgres import PostgresServer
+from tests.support.processes import needs_file_limits
 from tests.support.server import RunningServer
 from tests.support.settings import KEY
 
@@ -151,12 +152,12 @@ def full(url: str, server: RunningServer) -> Iterator[None]:
         process.rlimit(psutil.RLIMIT_FSIZE, limits)
 
 
-@pytest.mark.parametrize("fault", [locked, full], ids=["locked", "full"])
+@pytest.mark.parametrize(
+    "fault", [pytest.param(locked, id="locked"), pytest.param(full, id="full", marks=needs_file_limits)]
+)
 async def test_read_only_sqlite_refuses_writes_and_still_reads(
     sqlite_databases: SqliteDatabases, start_server: StartServer, fault: Any
 ) -> None:
-    if fault is full and not hasattr(psutil, "RLIMIT_FSIZE"):
-        pytest.skip("needs a system that limits files per process from outside")
     url = sqlite_databases.new()
     server = start_server(database_url=url, env=ENV)
     async with new_client(server.url) as http:

@@ -31,6 +31,7 @@ from tests.faults.books import faults_of
 from tests.faults.test_kills import IN_FULL, still_counts
 from tests.faults.users import Person, Users
 from tests.support.postgres import PostgresServer
+from tests.support.processes import needs_file_limits
 from tests.support.server import RunningServer
 
 pytestmark = pytest.mark.each_database
@@ -90,7 +91,9 @@ async def cut(deployment: Deployment) -> None:
 QUICK = {"sqlite": [full], "postgres": [cut]}
 LONG = {"sqlite": [locked], "postgres": [paused, restarted]}
 CASES = [
-    pytest.param(kind, fault, id=f"{kind}-{fault.__name__}")
+    pytest.param(
+        kind, fault, id=f"{kind}-{fault.__name__}", marks=[needs_file_limits] if fault is full else []
+    )
     for faults in ([QUICK, LONG] if IN_FULL else [QUICK])
     for kind, some in faults.items()
     for fault in some
@@ -114,8 +117,6 @@ def deployment(
 @pytest.mark.deep
 @pytest.mark.parametrize(("deployment", "fault"), CASES, indirect=["deployment"])
 async def test_writes_during_an_outage_are_done_or_refused(deployment: Deployment, fault: Any) -> None:
-    if fault is full and not hasattr(psutil, "RLIMIT_FSIZE"):
-        pytest.skip("needs a system that limits files per process from outside")
     async with scattering_client(deployment.server.url) as http:
         people = People(Api(http), lambda: datetime.now(UTC), drift=DRIFT)
         # People of its own, as the prepared ones run out of codes.

@@ -1,4 +1,4 @@
-"""Which processes are still alive: the question of every test that ends a server."""
+"""Which processes are still alive, the question of every test that ends a server, and what can be done to them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ import time
 from collections.abc import Iterable
 
 import psutil
+import pytest
+
+needs_file_limits = pytest.mark.skipif(
+    not hasattr(psutil, "RLIMIT_FSIZE"), reason="needs a system that limits files per process from outside"
+)
+"""Marks a case in which the files of a running server may not grow."""
 
 
 def is_alive(process: psutil.Process) -> bool:
