@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from czo_auth import Auth, Settings
 from czo_auth.asgi.forward_auth import HEADERS
+from czo_auth.asgi.problems import STATUS
 from czo_auth.crypto.sealing import new_key_text
 from czo_auth.rest.app import rest_app
 from czo_auth.rest.routing import GuardedRoute
@@ -43,6 +45,23 @@ def test_forward_authentication_says_its_headers(every_operation: dict[str, dict
     assert set(HEADERS) < set(operation["responses"]["200"]["headers"])
     for status in ("400", "401", "403", "503"):
         assert "x-auth-error" in operation["responses"][status]["headers"]
+
+
+class Profile(BaseModel):
+    company_name: str | None = None
+
+
+def test_sign_up_is_described_as_taking_the_fields_that_it_takes(document: dict[str, Any]) -> None:
+    assert document["components"]["schemas"]["SignUpRequest"]["additionalProperties"] is False
+    settings = Settings(
+        encryption_key=new_key_text(), database_url="sqlite:///nowhere.sqlite3", user_fields=Profile
+    )
+    with_own = rest_app(Auth(settings).app_state, version="1").openapi()["components"]["schemas"]
+    assert with_own["SignUpRequest"]["additionalProperties"] is True
+    for model in ("User", "AdministeredUser"):
+        assert "companyName" not in document["components"]["schemas"][model]["properties"]
+        assert "companyName" in with_own[model]["properties"]
+        assert "companyName" in with_own[model]["required"]
 
 
 def schema_of(operation: dict[str, Any]) -> dict[str, Any]:
@@ -107,6 +126,16 @@ def test_refusals_have_the_one_shape_of_errors(operations: dict[str, dict[str, A
         for reported in refusals.values():
             (reference, _) = reported["content"]["application/json"]["schema"]["allOf"]
             assert reference == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_each_status_that_a_body_may_cause_is_described(
+    document: dict[str, Any], operations: dict[str, dict[str, Any]]
+) -> None:
+    assert set(document["components"]["schemas"]["Problem"]["properties"]["status"]["enum"]) >= set(
+        STATUS.values()
+    ) - {500}
+    for name, operation in operations.items():
+        assert ({"408", "413", "415"} <= set(operation["responses"])) is not name.startswith("GET "), name
 
 
 def test_routes_whose_requests_may_be_repeated_take_a_name_for_them(

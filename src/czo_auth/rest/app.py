@@ -106,7 +106,9 @@ class _Rest(FastAPI):
 
             app_state: AppState = self.state.app_state
             self.openapi_schema = openapi_document(
-                self, session_cookie=app_state.authenticator.cookies.session
+                self,
+                session_cookie=app_state.authenticator.cookies.session,
+                user_fields=app_state.runtime.services.policies.user_fields.names,
             )
         return self.openapi_schema
 

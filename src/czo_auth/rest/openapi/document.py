@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final, get_args
 
 from fastapi import FastAPI
@@ -21,6 +22,7 @@ _MEANINGS: Final[dict[int, str]] = {
     401: "No credential, or one that is not valid.",
     403: "Not allowed.",
     404: "Unknown, or not the caller's.",
+    408: "The body took too long to arrive.",
     409: "In conflict with the current state.",
     413: "The body is too large.",
     415: "The content type or encoding of the body is not supported.",
@@ -31,7 +33,7 @@ _MEANINGS: Final[dict[int, str]] = {
 _TEXT: Final[Schema] = {"type": "string"}
 _HANDS_OUT_TOKEN: Final = (records.SignedIn, records.RegisteredPasskey)
 """Routes that answer with one of these may send a session token in the header ``set-auth-token``."""
-_WITH_A_BODY: Final = frozenset({413, 415})
+_WITH_A_BODY: Final = frozenset({408, 413, 415})
 _CREDENTIALS: Final[dict[str, list[dict[str, list[str]]]]] = {
     "none": [],
     "optional_session": [{}, {"bearer": []}, {"sessionCookie": []}],
@@ -40,12 +42,13 @@ _CREDENTIALS: Final[dict[str, list[dict[str, list[str]]]]] = {
 }
 
 
-def openapi_document(app: FastAPI, *, session_cookie: str) -> dict[str, Any]:
+def openapi_document(app: FastAPI, *, session_cookie: str, user_fields: Collection[str]) -> dict[str, Any]:
     """
     Describe *app* precisely enough for a client or a test to recognize a wrong response.
 
     Args:
         session_cookie: Name of the session cookie of this deployment.
+        user_fields: Names of the host's own fields of users.
     """
     document = get_openapi(
         title=app.title, version=app.version, routes=app.routes, servers=app.servers, openapi_version="3.1.0"
@@ -58,6 +61,7 @@ def openapi_document(app: FastAPI, *, session_cookie: str) -> dict[str, Any]:
     bodies, named = schemas_of(answers)
     schemas |= named
     schemas["Problem"] = _problem()
+    _describe_user_fields(schemas, user_fields)
     document["components"]["securitySchemes"] = {
         "bearer": {
             "type": "http",
@@ -72,6 +76,16 @@ def openapi_document(app: FastAPI, *, session_cookie: str) -> dict[str, Any]:
             _complete(operation, name, bodies, may_enter=_hands_out_token(answers.get(name)))
     document["paths"][FORWARD_AUTH] = {"get": forward_auth_operation(_refused, _limit_headers())}
     return document
+
+
+def _describe_user_fields(schemas: dict[str, Schema], names: Collection[str]) -> None:
+    """Add the host's own fields to users; sign-up takes no other field where there are none."""
+    for model in (records.User, records.AdministeredUser):
+        schema = schemas[model.__name__]
+        schema["properties"] |= {name: {} for name in sorted(names)}
+        schema["required"] += sorted(names)
+    if not names:
+        schemas["SignUpRequest"]["additionalProperties"] = False
 
 
 def _answers(app: FastAPI) -> dict[str, Any]:
