@@ -362,12 +362,3 @@ async def test_actor_type_is_checked_after_the_right_answer_alone(timed: Timed) 
         403,
         "ACTOR_TYPE_MISMATCH",
     )
-
-
-async def test_unknown_actor_type_is_refused_before_the_ceremony_is_spent(timed: Timed) -> None:
-    device = Authenticator(timed.api.origin)
-    _, session = await timed.people.newcomer()
-    await register(timed, session, device)
-    options = await begin_sign_in(timed)
-    refused(await finish_sign_in(timed, options, {}, actorType="robot"), 400, "VALIDATION_ERROR")
-    accepted(await finish_sign_in(timed, options, device.get(options), actorType="customer"))

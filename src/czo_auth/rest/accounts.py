@@ -6,7 +6,6 @@ from czo_auth.core.access import ACCOUNT, ANYONE_KNOWN, ENROLLING, ENROLLING_OR_
 from czo_auth.core.flows.sign_in.password import Credentials
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.rest import records
-from czo_auth.rest.actor_types import check_actor_types
 from czo_auth.rest.answers import Answer, EnteredAnswer, entered, signed_out
 from czo_auth.rest.models import Body, Email, Identifier, Name, OpenBody, Password
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -70,7 +69,6 @@ async def sign_out(call: CurrentRequest) -> Answer[records.Succeeded]:
 @routes.add("POST", "/switch-actor", access=ACCOUNT)
 async def switch_actor(body: SwitchActorRequest, call: CurrentRequest) -> EnteredAnswer:
     """Switch the actor type. Issues a new session with the same expiry and revokes the current one."""
-    check_actor_types(call, "actorType", [body.actor_type])
     outcome = await call.runtime.manage_sessions.switch_actor(body.actor_type, context=call.context)
     return entered(call, outcome)
 

@@ -11,7 +11,6 @@ from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_ACTOR_TYPES
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import records
-from czo_auth.rest.actor_types import check_actor_types
 from czo_auth.rest.administration import ProvedRequest, Text, prove
 from czo_auth.rest.answers import Answer, attachment, no_content
 from czo_auth.rest.models import Email, Identifier, Name, Reason
@@ -40,7 +39,6 @@ class OwnerRequest(ProvedRequest):
 @routes.add("POST", "/admin/users", access=ADMINISTRATION, status=201)
 async def create_user(body: NewUserRequest, call: CurrentRequest) -> records.AdministeredUserAnswer:
     """Create a user without a password and mail them a token for `/reset-password`. Needs recent proof."""
-    check_actor_types(call, "actorTypes", body.actor_types)
     user = await call.runtime.administer_accounts.create(
         email=body.email,
         name=body.name,

@@ -19,7 +19,6 @@ from czo_auth.core.paging import Page, PageQuery
 from czo_auth.core.users.status import UserStatus
 from czo_auth.core.users.store import UserFilter
 from czo_auth.rest import records
-from czo_auth.rest.actor_types import check_actor_types
 from czo_auth.rest.answers import Answer, no_content
 from czo_auth.rest.models import Body, Code, Identifier, Moment, Password, Reason
 from czo_auth.rest.queries import Cursor, Limit, OrganizationFilter, UnusedSince
@@ -99,8 +98,6 @@ async def change_actor_types(
     user_id: str, body: ActorTypesRequest, call: CurrentRequest
 ) -> records.AdministeredUserAnswer:
     """Add and remove actor types of a user, effective at the next request. Needs recent proof."""
-    check_actor_types(call, "add", body.add)
-    check_actor_types(call, "remove", body.remove)
     user = await call.runtime.administration.change_actor_types(
         user_id, add=body.add, remove=body.remove, consume=await prove(call, body), context=call.context
     )

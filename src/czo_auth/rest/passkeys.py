@@ -16,7 +16,6 @@ from czo_auth.core.flows.passkeys.options import Options
 from czo_auth.core.limits import MAX_PASSKEY_NAME
 from czo_auth.core.principal import Principal
 from czo_auth.rest import records
-from czo_auth.rest.actor_types import check_actor_types
 from czo_auth.rest.answers import Answer, renewed, set_session
 from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import Body, Code, Identifier, Name, Password, Token, TolerantBody
@@ -140,8 +139,6 @@ async def verify_authentication(
     body: VerifyAuthenticationRequest, call: CurrentRequest
 ) -> Answer[records.SignedIn]:
     """Sign in with a passkey, which counts as both factors."""
-    if body.actor_type is not None:
-        check_actor_types(call, "actorType", [body.actor_type])
     outcome = await call.runtime.passkey_sign_in.finish(
         body.response,
         ceremony=body.ceremony or _ceremony_cookie(call),
