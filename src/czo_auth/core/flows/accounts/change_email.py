@@ -132,8 +132,10 @@ class ChangeEmail:
         digest = tokens.digest(token)
 
         def change_address(tx: Transaction) -> User:
+            owner = tx.email_changes.find_by_token(digest)
+            user = tx.users.lock(owner.user_id) if owner else None
+            # Under the lock: the link may have been opened elsewhere in the meantime.
             found = tx.email_changes.find_by_token(digest)
-            user = tx.users.lock(found.user_id) if found else None
             if found is None or user is None or user.banned_at is not None:
                 raise InvalidMailToken
             if found.confirmed_at is not None and found.closed_at is None and user.email == found.new_email:
@@ -170,8 +172,16 @@ class ChangeEmail:
         digest = tokens.digest(token)
 
         def close_change(tx: Transaction) -> bool:
+            found = tx.email_changes.find_by_token(digest)
+            user = tx.users.lock(found.user_id) if found else None
+            # Under the lock: to close a change that was confirmed in the meantime would end the link that reverts it.
             change = tx.email_changes.find_by_token(digest)
-            if change is None or change.confirmed_at is not None or change.expires_at <= tx.now:
+            if (
+                user is None
+                or change is None
+                or change.confirmed_at is not None
+                or change.expires_at <= tx.now
+            ):
                 return False
             if not tx.email_changes.close(change.id, now=tx.now):
                 return False
