@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import time
@@ -16,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from czo_auth.crypto import totp
 from tests.browser.test_passkeys import VirtualAuthenticator
 from tests.examples.hosts import HostProcess
+from tests.support.registry import kept_packages
 
 pytestmark = [pytest.mark.deep, pytest.mark.timeout(600)]
 
@@ -24,8 +24,7 @@ pytestmark = [pytest.mark.deep, pytest.mark.timeout(600)]
 def page(chromium: Browser, tmp_path: Path) -> Iterator[Page]:
     if shutil.which("npm") is None:
         pytest.skip("node and npm are needed to build the page")
-    # Packages are kept outside the tree, for the next run.
-    kept = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "czo-auth-tests" / "react-page"
+    kept = kept_packages() / "react-page"
     data = tmp_path / "data"
     data.mkdir()
     if (kept / "node_modules").exists():

@@ -7,7 +7,6 @@ Databases of other systems: made by their own packages, or kept from such a run.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -20,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.support.authenticator import Authenticator, decode, encode
+from tests.support.registry import fetch, kept_packages
 
 HERE = Path(__file__).parent
 KEPT = HERE / "databases"
@@ -145,16 +145,17 @@ def _base64(raw: bytes) -> str:
 
 def _python(name: str) -> str:
     """Return the interpreter of an environment with the packages, made at first use and kept outside the tree."""
-    folder = _cache() / f"import-{name}-{sys.version_info.major}.{sys.version_info.minor}"
+    folder = kept_packages() / f"import-{name}-{sys.version_info.major}.{sys.version_info.minor}"
     uv = Path(sys.executable).with_name("uv")
     if not folder.exists():
         if not uv.exists():
             pytest.skip("uv is needed to make an environment")
-        with tempfile.TemporaryDirectory(dir=_cache()) as fresh:
+        with tempfile.TemporaryDirectory(dir=kept_packages()) as fresh:
             environment = Path(fresh) / "venv"
             python = str(environment / "bin" / "python")
             _run([str(uv), "venv", "--quiet", "--python", sys.executable, "--relocatable", str(environment)])
-            _fetch([str(uv), "pip", "install", "--quiet", "--python", python, *PACKAGES[name]])
+            install = [str(uv), "pip", "install", "--quiet", "--python", python]
+            fetch(install, packages=PACKAGES[name], seconds=INSTALL_SECONDS)
             if not folder.exists():
                 environment.rename(folder)
     return str(folder / "bin" / "python")
@@ -163,34 +164,17 @@ def _python(name: str) -> str:
 def _node_modules() -> Path:
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("node and npm are needed to run better-auth")
-    folder = _cache() / "import-better-auth"
+    folder = kept_packages() / "import-better-auth"
     if not folder.exists():
-        with tempfile.TemporaryDirectory(dir=_cache()) as fresh:
+        with tempfile.TemporaryDirectory(dir=kept_packages()) as fresh:
             packages = Path(fresh) / "packages"
             packages.mkdir()
             (packages / "package.json").write_text('{"private": true, "type": "module"}\n')
             install = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--legacy-peer-deps"]
-            _fetch([*install, *NODE_PACKAGES], cwd=packages)
+            fetch(install, packages=NODE_PACKAGES, seconds=INSTALL_SECONDS, cwd=packages)
             if not folder.exists():
                 packages.rename(folder)
     return folder / "node_modules"
-
-
-def _cache() -> Path:
-    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "czo-auth-tests"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _fetch(command: list[str], *, cwd: Path | None = None) -> None:
-    try:
-        fetched = subprocess.run(
-            command, cwd=cwd, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip("the packages are not to be had: it took too long")
-    if fetched.returncode:
-        pytest.skip(f"the packages are not to be had: {fetched.stderr.strip()[-300:]}")
 
 
 def _run(command: list[str], *, cwd: Path | None = None) -> str:
