@@ -206,6 +206,21 @@ async def test_account_is_deleted_while_its_codes_are_stored(here: Timed) -> Non
     accepted(deleted)
 
 
+async def test_account_is_deleted_while_somebody_changes_to_its_address(here: Timed) -> None:
+    asking, session = await here.people.newcomer()
+    accepted(await here.api.post("/change-email", {"newEmail": "wanted@example.com"}, bearer=session.token))
+    token = await here.mail.token("wanted@example.com", "email_change")
+    body = {"email": "wanted@example.com", "password": asking.password, "name": "Bea"}
+    accepted(await here.api.post("/customer/sign-up", body), 201)
+    owner = await here.people.sign_in(Account(email="wanted@example.com"))
+    async with holding(here, "email_changes WHERE user_id = $1", asking.id) as row:
+        await row.enters(here.api.get(f"/verify-email?token={token}"))
+        await row.enters(delete(here, owner))
+    confirmed, deleted = await row.results()
+    refused(confirmed, 422, "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL")
+    accepted(deleted)
+
+
 # --- organizations, then users in the order of their ids -------------------------------------------------------------
 async def test_organization_is_handed_over_beside_a_key_of_the_administrator(here: Timed) -> None:
     ada, admin = await administrator(here)

@@ -19,6 +19,9 @@ order, and leaves out what it does not need:
 
 A mailed link names its user: it is read, the user is locked, and then it is used.
 
+A deletion empties its user's address in the changes that others asked for, without their locks, and while the user's
+row is still there: who holds such a change waits for nothing that the deletion holds.
+
 Who changes rows of many owners waits for none of them: housekeeping, and the writing of last uses. A row that somebody
 holds is left for the next time.
 """

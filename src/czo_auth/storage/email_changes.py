@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, insert, select, true, update
+from sqlalchemy import ColumnElement, and_, func, insert, literal, select, true, update
 
 from czo_auth.core.users.email_change import EmailChange, EmailChanges
+from czo_auth.storage.column_types import Instant
 from czo_auth.storage.store import Store, columns, made, values
 
 
@@ -15,7 +16,8 @@ class SqlEmailChanges(Store, EmailChanges):
     """
     Implements `czo_auth.core.users.email_change.EmailChanges`.
 
-    A change that was replaced is closed for its confirmation only: ``replaced_at`` leaves the link to the old address.
+    A change that was replaced, or whose new address was forgotten, is closed for its confirmation only: ``replaced_at``
+    leaves the link to the old address.
     """
 
     def add(self, change: EmailChange, *, digest: str, revert_digest: str) -> None:
@@ -65,6 +67,12 @@ class SqlEmailChanges(Store, EmailChanges):
             changes.c.user_id == user_id, changes.c.asked_at >= since, changes.c.closed_at.is_(None)
         )
         self._connection.execute(statement.values(closed_at=now))
+
+    def forget_address(self, email: str, *, now: datetime) -> None:
+        changes = self._tables.email_changes
+        statement = update(changes).where(changes.c.new_email == email, changes.c.confirmed_at.is_(None))
+        closed_at = func.coalesce(changes.c.replaced_at, literal(now, Instant))
+        self._connection.execute(statement.values(new_email="", new_mailbox="", replaced_at=closed_at))
 
     def is_reserved(self, email: str, *, but_for: str | None, now: datetime) -> bool:
         changes = self._tables.email_changes

@@ -14,6 +14,7 @@ class EmailChange:
     A change of address. It waits until it is confirmed or closed.
 
     Attributes:
+        new_email, new_mailbox: Empty when a user who had the address was deleted before the change was confirmed.
         old_mailbox, new_mailbox: The addresses as they were typed, which mail goes to.
         lineage_id: Of the session that asked, and of its renewals: the one that continues.
         expires_at: Until when it can be confirmed.
@@ -61,6 +62,13 @@ class EmailChanges(Protocol):
 
     def close_all(self, user_id: str, *, since: datetime, now: datetime) -> None:
         """Close all changes of a user that were asked for at *since* or later."""
+
+    def forget_address(self, email: str, *, now: datetime) -> None:
+        """
+        Close all changes to *email* that were not confirmed, of any user, and empty the address in them.
+
+        Their links to the old address keep working. Changes that were confirmed stay: the address was that user's.
+        """
 
     def is_reserved(self, email: str, *, but_for: str | None, now: datetime) -> bool:
         """

@@ -589,6 +589,8 @@ CREATE INDEX {prefix}device_authorizations_expires_at_ix ON {prefix}device_autho
 --
 CREATE INDEX {prefix}device_authorizations_user_id_ix ON {prefix}device_authorizations (user_id)
 --
+CREATE INDEX {prefix}email_changes_new_email_ix ON {prefix}email_changes (new_email)
+--
 CREATE INDEX {prefix}email_changes_old_email_ix ON {prefix}email_changes (old_email)
 --
 CREATE INDEX {prefix}email_changes_revert_until_ix ON {prefix}email_changes (revert_until)
@@ -695,7 +697,7 @@ CREATE INDEX {prefix}webhooks_organization_id_ix ON {prefix}webhooks (organizati
 --
 CREATE INDEX {prefix}webhooks_replay_after_ix ON {prefix}webhooks (replay_after)
 --
-INSERT INTO {prefix}version (version_num, oldest_program) VALUES ('0030', '0021')
+INSERT INTO {prefix}version (version_num, oldest_program) VALUES ('0031', '0021')
 --
 INSERT INTO {prefix}change_count (id, count) VALUES (1, 0)
 --

@@ -68,7 +68,7 @@ def email_changes(make: TableMaker) -> Table:
         Column("lineage_id", String(36)),
         Column("old_email", Text, nullable=False, index=True),
         Column("old_mailbox", Text, nullable=False),
-        Column("new_email", Text, nullable=False),
+        Column("new_email", Text, nullable=False, index=True),
         Column("new_mailbox", Text, nullable=False),
         Column("asked_at", Instant, nullable=False),
         Column("expires_at", Instant, nullable=False),

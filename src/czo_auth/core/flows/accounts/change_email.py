@@ -94,7 +94,8 @@ class ChangeEmail:
             tx.email_changes.add(
                 change, digest=tokens.digest(token), revert_digest=tokens.digest(revert_token)
             )
-            details = {"emailChangeId": change.id, "newEmail": email}
+            # Without the new address: until the link is used, it may be somebody else's, and would outlive them here.
+            details = {"emailChangeId": change.id}
             audit_event = AuditEvent(action=types.EMAIL_CHANGE_REQUESTED, user_id=user.id, details=details)
             tx.record(audit_event)
             return user, _is_taken(tx, email, user.id)

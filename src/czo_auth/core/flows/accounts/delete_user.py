@@ -214,7 +214,7 @@ def delete_user(
     tx = tx.acting_as(deletion.context)
     end_sessions(tx, user.id, reason="user_deleted")
     revoke_keys(tx, user_id=user.id, organization_id=None, reason="user_deleted")
-    tx.organizations.delete_invitations_to(user.email)
+    _forget_addresses(tx, user)
     # Held by who hashes its codes, and who needs the user's row for them.
     tx.two_factor.drop_enrollment(user.id)
     tx.users.delete(user.id)
@@ -222,6 +222,23 @@ def delete_user(
     audit_event = AuditEvent(action=types.USER_DELETED, user_id=user.id, details=deletion.details)
     tx.record(audit_event)
     return user
+
+
+def _forget_addresses(tx: Transaction, user: User) -> None:
+    """
+    Remove the addresses of a locked user from invitations and from changes of address that others asked for.
+
+    Also those given up within the last days. Call it while the user's row is there: someone who confirms such a change
+    holds the change and is refused because of that row; if it were being deleted, they would wait for the deletion, and
+    the deletion for them.
+    """
+    addresses = {user.email}
+    for change in tx.email_changes.list_of(user.id):
+        if change.confirmed_at is not None:
+            addresses |= {change.old_email, change.new_email}
+    for address in sorted(addresses):
+        tx.organizations.delete_invitations_to(address)
+        tx.email_changes.forget_address(address, now=tx.now)
 
 
 def _leave_organizations(tx: Transaction, user: User, deletion: Deletion) -> None:

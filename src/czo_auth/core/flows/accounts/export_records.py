@@ -190,10 +190,11 @@ def _invitations(tx: Transaction, user: User) -> Json:
 
 
 def _email_change(change: EmailChange) -> Json:
+    # Until the link is used, the new address may be somebody else's; that it was forgotten tells that it was.
     return {
         "id": change.id,
         "previousEmail": change.old_email,
-        "newEmail": change.new_email,
+        "newEmail": None if change.confirmed_at is None else change.new_email,
         "askedAt": iso_timestamp(change.asked_at),
         "confirmedAt": None if change.confirmed_at is None else iso_timestamp(change.confirmed_at),
     }
