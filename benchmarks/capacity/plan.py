@@ -48,7 +48,8 @@ def plan(
     Args:
         server_cost: Of the web server around one check.
         recalled_cost, asked_cost: Of the process, for a key from its cache and for one from the database.
-        database_cost: Of PostgreSQL, for a key that a process asks for.
+        database_cost: Of PostgreSQL, for a key that a process asks for. It and *asked_cost* depend on how many
+            lookups wait together: those of one at a time are the upper bound.
     """
     load = Load(
         keys=keys,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -33,39 +32,20 @@ class Compared:
     simulated: float
 
 
-@dataclass(frozen=True)
-class Cost:
-    """
-    CPU time of one check without a web server around it. Unit: µs.
-
-    Attributes:
-        recalled, asked: Of the process, for a key that it remembers and for one that it asks for.
-        database: Of PostgreSQL, for one that is asked for.
-    """
-
-    recalled: float
-    asked: float
-    database: float
-
-
 def compare(
     postgres: PostgresServer, *, requests: int, cases: tuple[Load, ...] = CASES
 ) -> Iterator[Compared]:
     """Run each case for real and in the simulation."""
     for load in cases:
-        measured = asyncio.run(_measured(_filled(postgres, load.keys), load, requests))
+        measured = asyncio.run(_measured(filled(postgres, load.keys), load, requests))
         chance = random.Random(7)
         seconds = requests / load.checks_a_second
         simulated = [recalled(load, seconds=seconds, chance=chance, exponent=EXPONENT) for _ in range(5)]
         yield Compared(load, measured, sum(simulated) / len(simulated))
 
 
-def cost(postgres: PostgresServer, *, requests: int, keys: int = 20_000) -> Cost:
-    """Measure what a check costs, recalled and asked for with 32 at once."""
-    return asyncio.run(_cost(postgres, _filled(postgres, keys), requests, keys))
-
-
-def _filled(postgres: PostgresServer, keys: int) -> str:
+def filled(postgres: PostgresServer, keys: int) -> str:
+    """Make a database with so many keys; return its address."""
     url = postgres.url(postgres.create_database())
     upgrade_blocking(url)
     data.fill_postgres(url, data.our_tables(keys, sessions=1, now=data.now()))
@@ -93,7 +73,7 @@ async def _measured(url: str, load: Load, requests: int) -> float:
             if chance.random() < fraction:
                 await _change(auth, lookup)
             key = data.api_key(drawn(load.keys, chance, exponent=EXPONENT))
-            await auth.authenticate.api_key(key, client=_client, now=auth.now())
+            await auth.authenticate.api_key(key, client=client, now=auth.now())
         return 1 - asked / (requests - requests // 5)
     finally:
         await auth.stop()
@@ -111,38 +91,6 @@ async def _change(auth: Auth, lookup: Any) -> None:
         await asyncio.sleep(0)
 
 
-async def _cost(postgres: PostgresServer, url: str, requests: int, keys: int) -> Cost:
-    remembering = Auth(data.settings(url, cache_seconds=60))
-    forgetful = Auth(data.settings(url, remembered_credentials=0))
-    texts = [data.api_key(number % keys) for number in range(requests)]
-    await remembering.start()
-    await forgetful.start()
-    try:
-        some = texts[:100]
-        for key in some:
-            await remembering.authenticate.api_key(key, client=_client, now=remembering.now())
-        begun = time.process_time()
-        for number in range(requests):
-            await remembering.authenticate.api_key(some[number % 100], client=_client, now=remembering.now())
-        once = (time.process_time() - begun) / requests * 1e6
-        begun, database = time.process_time(), _database_seconds(postgres)
-        for at in range(0, requests, 32):
-            await asyncio.gather(
-                *(
-                    forgetful.authenticate.api_key(key, client=_client, now=forgetful.now())
-                    for key in texts[at : at + 32]
-                )
-            )
-        asked = (time.process_time() - begun) / requests * 1e6
-        return Cost(once, asked, (_database_seconds(postgres) - database) / requests * 1e6)
-    finally:
-        await remembering.stop()
-        await forgetful.stop()
-
-
-def _database_seconds(postgres: PostgresServer) -> float:
-    return sum(sum(process.cpu_times()[:2]) for process in postgres.processes)
-
-
-def _client() -> str:
+def client() -> str:
+    """Return the address that every check comes from."""
     return "192.0.2.7"
