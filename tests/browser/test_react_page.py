@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from czo_auth.crypto import totp
-from tests.browser.test_passkeys import VirtualAuthenticator
+from tests.browser.virtual_authenticator import VirtualAuthenticator
 from tests.examples.hosts import HostProcess
 from tests.support.registry import kept_packages
 
