@@ -9,7 +9,9 @@ import shutil
 import sqlite3
 import stat
 import subprocess
+from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -200,42 +202,50 @@ def test_backup_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> Non
 
 
 # --- PostgreSQL ---
-def shells(server: PostgresServer, names: list[str], folder: Path) -> tuple[Shell, Shell]:
-    """Give the shells of a deployment with one user, and of another database, which is empty."""
+@dataclass
+class Move:
+    """A deployment with one user, and another database, which is empty."""
+
+    old: Shell
+    new: Shell
+    names: list[str]
+
+
+@pytest.fixture
+def move(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Move]:
+    names = [postgres_server.create_database() for _ in range(2)]
     old, new = (
         Shell(
-            folder / name,
-            env={"AUTH_ENCRYPTION_KEY": KEY, "CZO_AUTH_DATABASE_URL": server.url(name)},
+            tmp_path / name,
+            env={"AUTH_ENCRYPTION_KEY": KEY, "CZO_AUTH_DATABASE_URL": postgres_server.url(name)},
         )
         for name in names
     )
     old.run("migrate")
     old.create("ada@example.com")
-    return old, new
+    yield Move(old, new, names)
+    for name in names:
+        postgres_server.drop_database(name)
 
 
 @pytest.mark.deep
 def test_dump_with_a_changed_audit_record_is_to_be_dropped(
-    postgres_server: PostgresServer, tmp_path: Path
+    postgres_server: PostgresServer, move: Move, tmp_path: Path
 ) -> None:
-    names = [postgres_server.create_database() for _ in range(2)]
-    old, new = shells(postgres_server, names, tmp_path)
+    old, new, names = move.old, move.new, move.names
     change = "UPDATE czo_auth_audit SET outcome = 'denied' WHERE sequence = 1"
     postgres_server.execute(change, database=names[0])
     old.run("backup", str(tmp_path / "saved.dump"), "--pg-bin", PROGRAMS)
     refused = new.run("restore", str(tmp_path / "saved.dump"), "--pg-bin", PROGRAMS, code=1)
     assert "audit log is broken at sequence 1" in refused.stderr
     assert "drop what was restored" in refused.stderr
-    for name in names:
-        postgres_server.drop_database(name)
 
 
 @pytest.mark.deep
 def test_postgresql_is_dumped_and_restored_into_an_empty_database(
-    postgres_server: PostgresServer, tmp_path: Path
+    postgres_server: PostgresServer, move: Move, tmp_path: Path
 ) -> None:
-    names = [postgres_server.create_database() for _ in range(2)]
-    old, new = shells(postgres_server, names, tmp_path)
+    old, new, names = move.old, move.new, move.names
     # The host's own tables are none of this command's business.
     postgres_server.execute("CREATE TABLE shop_orders (id int)", database=names[0])
     saved = tmp_path / "saved.dump"
@@ -261,8 +271,6 @@ def test_postgresql_is_dumped_and_restored_into_an_empty_database(
     assert "set CZO_AUTH_TABLE_PREFIX" in refused.stderr
     again = new.run("restore", str(saved), "--pg-bin", PROGRAMS, code=1)
     assert "restore into an empty one" in again.stderr
-    for name in names:
-        postgres_server.drop_database(name)
 
 
 @pytest.mark.deep
