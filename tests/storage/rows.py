@@ -20,6 +20,7 @@ from czo_auth.core.two_factor.factor import Challenge, Enrollment, HashedCode, T
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 from czo_auth.storage import Storage
+from tests.support import users
 
 T = TypeVar("T")
 
@@ -68,21 +69,7 @@ def some_codes(amount: int = 3) -> list[HashedCode]:
 
 def a_user(**changes: Any) -> User:
     user_id = an_id()
-    user = User(
-        id=user_id,
-        email=f"{user_id}@example.com",
-        name="Ada",
-        image=None,
-        email_verified=False,
-        password_hash=None,
-        actor_types=frozenset({"customer"}),
-        credential_version=1,
-        has_factor=False,
-        banned_at=None,
-        created_at=NOW,
-        updated_at=NOW,
-    )
-    return replace(user, **changes)
+    return users.a_user(user_id, now=NOW, **{"id": user_id, "name": "Ada", **changes})
 
 
 def a_session(user: User, **changes: Any) -> Session:

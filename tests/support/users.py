@@ -20,7 +20,7 @@ def from_here(now: datetime) -> Context:
     return Context(now=now, ip="192.0.2.7", user_agent="test", request_id="test")
 
 
-def a_user(name: str, *, now: datetime, **fields: Any) -> User:
+def a_user(name: str, /, *, now: datetime, **fields: Any) -> User:
     """Make a customer, `<name>@example.com`, without a password; *fields* replace any."""
     return User(
         **{
