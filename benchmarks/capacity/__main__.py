@@ -15,7 +15,7 @@ from benchmarks.report import RESULTS
 from tests.support.postgres import PostgresServer
 
 PAGE = Path(__file__).parents[2] / "docs/scaling.md"
-KEYS, CHECKS, PROCESSES = 10**8, 10**5, 96
+KEYS, CHECKS, PROCESSES = 10**8, 10**5, 64
 
 
 def main() -> int:

@@ -132,6 +132,17 @@ def test_machines_on_the_page_have_the_cores_of_the_plan() -> None:
     assert most <= PROCESSES
 
 
+def test_cores_for_the_highest_rounds_on_the_page_follow_from_them() -> None:
+    recalled_cost, asked_cost, database_cost = (float(row[3]) for row in rows_of("costs")[:3])
+    asked = float(rows_of("plan")[-1][3])
+    busy = CHECKS * costs_on_the_page()[-1] + (CHECKS - asked) * recalled_cost + asked * asked_cost
+    cores, of_database = numbers_in(
+        r"last row of the plan would be (\d+) server cores, .*? and (\d+) of the database"
+    )
+    assert cores == pytest.approx(busy / 1e6 / AT_MOST, abs=0.6)
+    assert of_database == pytest.approx(asked * database_cost / 1e6 / AT_MOST, abs=0.6)
+
+
 def test_figures_in_the_text_are_those_of_the_tables() -> None:
     (each,) = numbers_in(r"checks per second over (?:\d+) processes, ([\d,]+) for each")
     assert each == pytest.approx(CHECKS / PROCESSES, abs=10)
