@@ -16,10 +16,14 @@ from tests.support.tethered import tethered
 
 
 class Startable:
-    """What starts at the beginning of a block and stops at its end."""
+    """What starts at the beginning of a block and stops at its end, also when it starts only in part."""
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(
