@@ -16,11 +16,11 @@ from czo_auth.core.context import Context
 from czo_auth.core.events.types import API_KEY_CREATED, SIGN_IN, AuditEvent
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
-from czo_auth.core.webhooks.webhook import Webhook, WebhookSecret
+from czo_auth.core.webhooks.webhook import WebhookSecret
 from czo_auth.storage import Storage, open_storage
 from czo_auth.storage.migrate import upgrade
 from czo_auth.storage.sqlite_file import database_path
-from tests.storage.rows import NOW, a_digest, a_key, a_session, a_user, an_id
+from tests.storage.rows import NOW, a_digest, a_key, a_session, a_user, a_webhook, an_id
 from tests.support.postgres import PostgresServer
 
 HASH: Final = "$argon2id$v=19$m=19456,t=2,p=1$" + "c" * 22 + "$" + "h" * 43
@@ -117,20 +117,7 @@ async def _write(storage: Storage, step: Step, user: User, context: Context) -> 
 
 async def _deliver(storage: Storage) -> None:
     """Make one delivery of each event that was written before."""
-    webhook = Webhook(
-        id=an_id(),
-        organization_id=None,
-        url="https://hooks.example.com/czo-auth",
-        events=("*",),
-        description=None,
-        enabled=True,
-        disabled_reason=None,
-        failing_since=None,
-        dead_since=None,
-        created_by=None,
-        created_at=NOW,
-        updated_at=NOW,
-    )
+    webhook = a_webhook(url="https://hooks.example.com/czo-auth")
     secret = WebhookSecret(
         id=an_id(), webhook_id=webhook.id, sealed_secret="sealed", created_at=NOW, expires_at=None
     )

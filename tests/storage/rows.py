@@ -18,6 +18,7 @@ from czo_auth.core.sessions.session import Session
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import Challenge, Enrollment, HashedCode, TotpFactor, TrustedDevice
 from czo_auth.core.users.user import User
+from czo_auth.core.webhooks.webhook import Webhook
 from czo_auth.crypto import tokens
 from czo_auth.storage import Storage
 from tests.support import users
@@ -55,6 +56,25 @@ def a_passkey(user: User, **changes: Any) -> Passkey:
         last_used_at=None,
     )
     return replace(passkey, **changes)
+
+
+def a_webhook(**changes: Any) -> Webhook:
+    """Make an endpoint of the operator, which receives everything."""
+    webhook = Webhook(
+        id=an_id(),
+        organization_id=None,
+        url="https://hooks.example.com/",
+        events=("*",),
+        description=None,
+        enabled=True,
+        disabled_reason=None,
+        failing_since=None,
+        dead_since=None,
+        created_by=None,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    return replace(webhook, **changes)
 
 
 def a_digest() -> str:

@@ -9,25 +9,13 @@ import pytest
 from czo_auth.core.events.types import EVENT_TYPES, Event
 from czo_auth.core.webhooks.webhook import Webhook, WebhookPolicy, family_of, matches
 from czo_auth.settings import Settings
+from tests.storage.rows import a_webhook
 
 NOW = datetime(2026, 2, 13, 9, 30, tzinfo=UTC)
 
 
 def endpoint(organization_id: str | None, *events: str) -> Webhook:
-    return Webhook(
-        id="w1",
-        organization_id=organization_id,
-        url="https://hooks.example.com/",
-        events=events or ("*",),
-        description=None,
-        enabled=True,
-        disabled_reason=None,
-        failing_since=None,
-        dead_since=None,
-        created_by=None,
-        created_at=NOW,
-        updated_at=NOW,
-    )
+    return a_webhook(organization_id=organization_id, events=events or ("*",))
 
 
 def event(type_: str, organization_id: str | None = "o1") -> Event:
