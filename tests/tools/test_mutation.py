@@ -81,3 +81,73 @@ def test_trial_says_which_test_noticed(tmp_path: Path, old: str, new: str, outco
         check=True,
     )
     assert done.stdout.split() == outcome
+
+
+WITNESSES = """
+import tried_out
+
+def test_number():
+    assert tried_out.is_right(64)
+
+def test_text():
+    assert tried_out.is_text("x")
+
+state = []
+
+def test_that_fails_anyway():
+    tried_out.is_right(64)
+    assert not state.append(1) and False
+"""
+SWAPPING = """
+from pathlib import Path
+from tools.mutation import trial
+from tools.mutation.reach import InProcess, Reach
+from tools.mutation.swapped import Collected
+
+path, tests = Path({path!r}), {tests!r}
+there = path.with_name("reached")
+
+def note():
+    reach = Reach({{str(path)}})
+    with reach.noting(path.parent):
+        trial.run_tests([tests], InProcess(), reach)
+    lines = {{name: test["lines"].get(str(path)) for name, test in reach.tests.items()}}
+    there.write_text(repr(lines))
+    return 0
+
+trial.in_fork(note, seconds=60)
+lines = eval(there.read_text())
+print(*(f"{{name.rpartition('::')[2]}}:{{found}}" for name, found in lines.items()), sep="\\n")
+collected = Collected((tests,))
+names = dict.fromkeys(reversed(lines), 1.0)
+for old, new in [("== 64", "== 65"), ("== 64", "==  64"), ("is str", "is not str")]:
+    found = collected.run("tried_out", path, path.read_text().replace(old, new), names)
+    print(found.outcome, (found.noticed_by or "").rpartition("::")[2])
+collected.close()
+"""
+
+
+def test_functions_are_changed_in_a_process_that_has_the_tests_collected(tmp_path: Path) -> None:
+    """A test that fails on the unchanged code as well is no witness."""
+    module = tmp_path / "tried_out.py"
+    module.write_text(
+        'def is_right(n):\n    return n == 64\n\ndef is_text(a):\n    "Doc."\n    return type(a) is str\n'
+    )
+    tests = tmp_path / "test_tried_out.py"
+    tests.write_text(WITNESSES)
+    done = subprocess.run(
+        [sys.executable, "-c", SWAPPING.format(path=str(module), tests=str(tests))],
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{ROOT}:{tmp_path}", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [
+        "test_number:[2]",
+        "test_text:[6]",
+        "test_that_fails_anyway:[2]",
+        "killed test_number",
+        "survived ",
+        "killed test_text",
+    ]

@@ -30,6 +30,7 @@ from typing import Any
 from tools.mutation import trial
 from tools.mutation.mutants import Mutant, mutants_of
 from tools.mutation.reach import InProcess, Reach
+from tools.mutation.swapped import Collected
 from tools.mutation.trial import Outcome, Trial
 
 ROOT = Path(__file__).parents[2]
@@ -99,7 +100,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as people:
         trial.keep_people(Path(people))
         runs = Runs(folders, ends=time.monotonic() + arguments.minutes * 60)
-        scores = {_short(path): runs.score(path, explained.get(_short(path), {})) for path in modules}
+        try:
+            scores = {_short(path): runs.score(path, explained.get(_short(path), {})) for path in modules}
+        finally:
+            runs.close()
     table = _table(scores)
     print(table)
     if arguments.write:
@@ -150,7 +154,8 @@ def _reach(folder: str) -> dict[str, Any]:
 
 def _note_reach(folder: str, kept: Path, key: str, files: set[str]) -> int:
     reach = Reach(files)
-    status = trial.run_tests([folder], InProcess(), reach)
+    with reach.noting(ROOT / "src"):
+        status = trial.run_tests([folder], InProcess(), reach)
     # A test that fails on the unchanged code would kill every mutant.
     tests = {name: test for name, test in reach.tests.items() if name not in reach.failed}
     kept.write_text(json.dumps({"key": key, "tests": tests}))
@@ -178,12 +183,18 @@ class Runs:
         self._kept = KEPT / "results.jsonl"
         self._results: dict[str, tuple[Outcome, str]] = {}
         self._noticing: dict[str, Counter[str]] = defaultdict(Counter)
+        self._collected: dict[tuple[str, ...], Collected] = {}
         if self._kept.exists():
             for line in self._kept.read_text("utf-8").splitlines():
                 result = json.loads(line)
                 self._results[result["key"]] = (result["outcome"], result["tests"])
                 if result["by"]:
                     self._noticing[result["name"].partition(" ")[0]][result["by"]] += 1
+
+    def close(self) -> None:
+        """End the processes that were kept for the next mutant."""
+        for collected in self._collected.values():
+            collected.close()
 
     def score(self, path: Path, explained: dict[str, str]) -> Score:
         """Try the remaining mutants of one module."""
@@ -230,6 +241,16 @@ class Runs:
         module = f"czo_auth.{_short(path)}".replace("/", ".").removesuffix(".__init__")
         # The primitives are left to the tests near by: what these do not notice is a test that is missing there.
         folders = TESTS[:1] if path.parent.name == "crypto" else self._folders
+        if not mutant.at_import:
+            # Quicker, but what survives it may yet be noticed by an import.
+            if folders not in self._collected:
+                self._collected[folders] = Collected(folders)
+            for tests in self._rounds(path, mutant, folders):
+                swapped = self._collected[folders].run(module, path, mutant.source, tests)
+                if swapped is None:
+                    break
+                if swapped.outcome != "survived":
+                    return swapped
         for tests in self._rounds(path, mutant, folders):
             if tests:
                 tried = trial.run(module, mutant.source, list(tests), seconds=sum(tests.values()))

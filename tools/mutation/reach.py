@@ -1,16 +1,22 @@
-"""Which test runs which line: asked once, so that a mutant meets only the tests that can notice it."""
+"""Which test runs which statement: asked once, so that a mutant meets only the tests that can notice it."""
 
 from __future__ import annotations
 
+import ast
+import builtins
 import sys
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from types import FrameType
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tools.mutation.trial import Finder
+
+_NOTE = "_czo_auth_note_statement"
 
 ELSEWHERE = frozenset(
     {
@@ -42,9 +48,10 @@ def _is_in_process(item: pytest.Item) -> bool:
 
 class Reach:
     """
-    A pytest plugin that notes the lines of some files that each test runs, and how long it takes.
+    A pytest plugin that notes the statements of some files that each test runs, and its processor time.
 
-    Lines that run while a module is imported belong to no test.
+    The modules are imported with a call before each statement of their functions: tracing calls something for every
+    function of every library too. What runs while a module is imported belongs to no test.
 
     Args:
         files: Absolute paths.
@@ -56,29 +63,73 @@ class Reach:
         self.failed: list[str] = []
         self.tests: dict[str, dict[str, Any]] = {}
 
+    @contextmanager
+    def noting(self, sources: Path) -> Iterator[None]:
+        """Import the files, which are below *sources*, such that they note what runs."""
+        noted = {}
+        for file in self._files:
+            parts = Path(file).relative_to(sources).with_suffix("").parts
+            noted[".".join(parts).removesuffix(".__init__")] = noting_statements(file)
+        builtins.__dict__[_NOTE] = self._note
+        finder = Finder(noted)
+        sys.meta_path.insert(0, finder)
+        try:
+            yield
+        finally:
+            sys.meta_path.remove(finder)
+            del builtins.__dict__[_NOTE]
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        self._lines = set()
-        threading.settrace(self._entered)
-        sys.settrace(self._entered)
-        started = time.perf_counter()
+        self._lines.clear()
+        started = time.process_time()
         try:
             return (yield)
         finally:
-            sys.settrace(None)
-            threading.settrace(None)
             lines = defaultdict(list)
-            for file, line in sorted(self._lines):
+            for file, line in sorted(self._lines.copy()):
                 lines[file].append(line)
-            self.tests[item.nodeid] = {"seconds": time.perf_counter() - started, "lines": lines}
+            self.tests[item.nodeid] = {"seconds": time.process_time() - started, "lines": lines}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
             self.failed.append(report.nodeid)
 
-    def _entered(self, frame: FrameType, event: str, argument: object) -> Any:
-        return self._ran if frame.f_code.co_filename in self._files else None
+    def _note(self, file: str, line: int) -> None:
+        self._lines.add((file, line))
 
-    def _ran(self, frame: FrameType, event: str, argument: object) -> Any:
-        self._lines.add((frame.f_code.co_filename, frame.f_lineno))
-        return self._ran
+
+def noting_statements(file: str) -> str:
+    """Return the source of *file* with a call before each statement of its functions."""
+    return ast.unparse(_Noting(file).visit(ast.parse(Path(file).read_text("utf-8"))))
+
+
+class _Noting(ast.NodeTransformer):
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._in_function = False
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        before = self._in_function
+        is_function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        if is_function:
+            self._in_function = True
+        elif isinstance(node, ast.ClassDef):
+            self._in_function = False
+        super().generic_visit(node)
+        if self._in_function:
+            for name in ("body", "orelse", "finalbody"):
+                block = getattr(node, name, None)
+                if isinstance(block, list):
+                    setattr(node, name, list(self._noted(block, with_docstring=is_function)))
+        self._in_function = before
+        return node
+
+    def _noted(self, block: list[ast.stmt], *, with_docstring: bool) -> Iterator[ast.stmt]:
+        for index, statement in enumerate(block):
+            is_docstring = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+            if not (with_docstring and index == 0 and is_docstring):
+                place: list[ast.expr] = [ast.Constant(self._file), ast.Constant(statement.lineno)]
+                call = ast.Call(func=ast.Name(_NOTE, ast.Load()), args=place, keywords=[])
+                yield ast.fix_missing_locations(ast.copy_location(ast.Expr(call), statement))
+            yield statement

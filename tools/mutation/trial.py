@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -68,21 +68,25 @@ class _Changed(importlib.machinery.SourceFileLoader):
         return code
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """An import finder that returns one changed module."""
+class Finder(importlib.abc.MetaPathFinder):
+    """
+    An import finder that returns changed modules.
 
-    def __init__(self, module: str, source: str) -> None:
-        self._module = module
-        self._source = source
+    Args:
+        sources: The changed sources by the modules' names.
+    """
+
+    def __init__(self, sources: Mapping[str, str]) -> None:
+        self._sources = sources
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != self._module:
+        if fullname not in self._sources:
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.origin is not None:
-            spec.loader = _Changed(fullname, spec.origin, self._source)
+            spec.loader = _Changed(fullname, spec.origin, self._sources[fullname])
         return spec
 
 
@@ -117,7 +121,7 @@ def run(module: str, source: str, tests: Sequence[str], *, seconds: float) -> Tr
 
     def in_child() -> int:
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
-        sys.meta_path.insert(0, _Finder(module, source))
+        sys.meta_path.insert(0, Finder({module: source}))
         return run_tests([*tests, "-x"], _Noticing(noticed))
 
     with tempfile.TemporaryDirectory() as folder:
