@@ -17,7 +17,7 @@ SCOPE = f"{'s' * 60}:{'a' * 60}"
 CSS_OVERFLOW = "document.scrollingElement.scrollWidth - window.innerWidth"
 
 
-def check(visitor: Visitor, name: str) -> None:
+def check_widths(visitor: Visitor, name: str) -> None:
     """Check that the page that is open is no wider than the window, at every width, and its accessibility."""
     for width in WIDTHS:
         visitor.page.set_viewport_size({"width": width, "height": 800})
@@ -38,31 +38,31 @@ def fill_with_long_words(ada: Visitor) -> str:
     organization = ada.path
     ada.fill(email=ADDRESS)
     ada.press("Invite")
-    check(ada, "invited")
+    check_widths(ada, "invited")
     ada.open("/api-keys/new")
-    check(ada, "api-key-new")
+    check_widths(ada, "api-key-new")
     ada.fill(
         name=WORD,
         allowed_ips="2001:db8:1111:2222:3333:4444:5555:6666 2001:db8:aaaa:bbbb::/64",
         rate_max="1000000",
     )
     ada.press("Create key")
-    check(ada, "api-key-shown")
+    check_widths(ada, "api-key-shown")
     ada.open(f"{organization}/webhooks")
     ada.fill(url=f"https://hooks.example.com/{'p' * 300}", events="*", description=WORD * 3)
     ada.press("Add")
-    check(ada, "webhook-secret")
+    check_widths(ada, "webhook-secret")
     ada.open(f"{organization}/service-accounts")
     ada.fill(name=WORD, description=WORD * 3, scopes=SCOPE)
     ada.submit("main form[action$='/service-accounts']")
     account = ada.path
-    check(ada, "service-account")
+    check_widths(ada, "service-account")
     ada.fill(key_name=WORD)
     ada.page.locator("input[name=scope]").first.check()
     ada.submit("main form[action$='/keys']")
-    check(ada, "service-account-key")
+    check_widths(ada, "service-account-key")
     ada.open(account)
-    check(ada, "service-account-with-a-key")
+    check_widths(ada, "service-account-with-a-key")
     return organization
 
 
@@ -72,11 +72,11 @@ def test_long_words_widen_no_page(visit: NewVisitor, deployment: Deployment, sch
     ada = visit(email=deployment.new_admin(), color_scheme=scheme)
     for path in ("/sign-in", "/sign-up", "/forgot-password", "/verify-email/send", "/nowhere"):
         ada.open(path)
-        check(ada, f"{scheme}{path.replace('/', '-')}")
+        check_widths(ada, f"{scheme}{path.replace('/', '-')}")
     ada.begin("admin")
     ada.press("Begin")
     ada.scan()
-    check(ada, f"{scheme}-enrol-shown")
+    check_widths(ada, f"{scheme}-enrol-shown")
     ada.confirm()
     organization = fill_with_long_words(ada)
     paths = ["/security", "/enrol", "/security/backup-codes", "/security/disable", "/password", "/email"]
@@ -93,7 +93,7 @@ def test_long_words_widen_no_page(visit: NewVisitor, deployment: Deployment, sch
     paths += ["/admin/audit", "/admin/events", "/admin/webhooks"]
     for path in paths:
         ada.open(path)
-        check(
+        check_widths(
             ada, f"{scheme}{path.replace('/', '-').replace(organization.replace('/', '-'), '-organization')}"
         )
     for list_path, link, name in (
@@ -103,7 +103,7 @@ def test_long_words_widen_no_page(visit: NewVisitor, deployment: Deployment, sch
     ):
         ada.open(list_path)
         ada.page.locator(link).first.click()
-        check(ada, f"{scheme}-{name}")
+        check_widths(ada, f"{scheme}-{name}")
     ada.fill(reason=WORD)
     ada.press("Ban")
-    check(ada, f"{scheme}-admin-confirm")
+    check_widths(ada, f"{scheme}-admin-confirm")
