@@ -70,7 +70,7 @@ def test_invalid_trusted_origin_is_refused(text: str) -> None:
     [
         *("https://*", "http://*", "HTTPS://*:8443", "https://*.*", "https://shop-*", "https://**"),
         *("https://*.com", "https://*.COM./", "https://*..com", "http://*.com:8080", "https://a.*.com"),
-        *("https://shop.*:8443", "https://*shop.example", "http://192.168.1.*:3000", "https://*.xn--p1ai"),
+        *("https://shop.*:8443", "https://*shop.com", "http://192.168.1.*:3000", "https://*.xn--p1ai"),
     ],
 )
 def test_pattern_that_matches_any_site_is_refused(text: str) -> None:
@@ -83,7 +83,12 @@ def test_pattern_that_matches_any_site_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("https://*.example.com", "https://*.shop.example:8443", "https://*-preview.example.com"),
+        *(
+            "https://*.example.com",
+            "https://*.example",
+            "https://*.shop.example:8443",
+            "https://*-preview.example.com",
+        ),
         *("https://preview-*.example.com", "https://a.*.example.com", "http://*.localhost:3000"),
         *("https://*.internal", "capacitor://localhost", "moz-extension://*", "http://[::1]:3000"),
     ],

@@ -18,7 +18,7 @@ _ORIGIN: Final = re.compile(
     re.IGNORECASE,
 )
 _ASCII_LABELS: Final = re.compile(r"[a-z0-9_.*-]+")
-_PRIVATE_ENDS: Final = frozenset({"internal", "local", "localhost", "test"})
+_PRIVATE_ENDS: Final = frozenset({"example", "internal", "invalid", "local", "localhost", "test"})
 """Last labels that nobody can register a domain below. Source: RFC 6761, RFC 6762, ICANN resolution 2024.07.29.06."""
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 
