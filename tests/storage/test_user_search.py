@@ -21,7 +21,7 @@ from czo_auth.storage.migrate import add_search_index, current_revision, upgrade
 from czo_auth.storage.migrations import HEAD
 from czo_auth.storage.sqlite_file import database_path
 from czo_auth.storage.user_search import trigram_query
-from tests.migrations.databases import execute, fetch_rows
+from tests.migrations.databases import execute, fetch_rows, upgrade_to
 from tests.storage.rows import NOW, Rows
 from tests.storage.test_plans import explain_on_postgresql, explain_on_sqlite
 from tests.support.postgres import PostgresServer
@@ -209,17 +209,19 @@ async def test_index_that_lost_a_trigger_is_not_used_and_is_filled_again(
     assert await current_revision(migrated_url) == HEAD
 
 
-async def test_users_of_before_are_indexed_by_the_migration(database_url: str) -> None:
-    await upgrade(database_url)
+async def test_users_of_before_are_indexed_by_the_migration(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await upgrade_to("0028", database_url, monkeypatch=monkeypatch)
     storage = open_storage(database_url)
-    rows = Rows(storage)
-    async with without_index(storage, database_url):
-        users = [await rows.user(name=f"Person {number}") for number in range(30)]
-        await execute(database_url, "UPDATE czo_auth_version SET version_num = '0028'")
-        await upgrade(database_url)
-    assert await has_index(storage)
-    assert await found_by(rows, "person 17") == ([users[17].id], 1)
-    await storage.close()
+    try:
+        async with without_index(storage, database_url):
+            await execute(database_url, *adding(30))
+            await upgrade(database_url)
+            assert await has_index(storage)
+        assert await found_by(Rows(storage), "person 17") == ([number_id(17)], 1)
+    finally:
+        await storage.close()
 
 
 async def test_file_is_used_by_a_sqlite_without_full_text_search(
