@@ -14,6 +14,8 @@ from benchmarks.cpu import seconds_of_each, seconds_of_tree, tree
 from tests.support.postgres import PostgresServer
 
 LEAST = 0.2
+ROUNDED = 0.04
+"""What a difference may lose: user and system time, own and of children, are each cut to a hundredth of a second."""
 WORK = f"import time\nwhile time.process_time() < {LEAST}: pass\n"
 PARENT = f"""
 import subprocess, sys
@@ -53,8 +55,8 @@ def test_what_an_ended_child_used_is_counted_once() -> None:
         first = seconds_of_tree(process.pid)
         let_a_child_work(process)
         second = seconds_of_tree(process.pid)
-    assert first - before >= LEAST
-    assert second - first >= LEAST
+    assert first - before >= LEAST - ROUNDED
+    assert second - first >= LEAST - ROUNDED
 
 
 @needs_record_of_children
