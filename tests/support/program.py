@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,7 @@ from typing import Self
 from tests.support.tethered import tethered
 
 
-class Startable:
+class Startable(ABC):
     """What starts at the beginning of a block and stops at its end, also when it starts only in part."""
 
     def __enter__(self) -> Self:
@@ -31,13 +32,13 @@ class Startable:
     ) -> None:
         self.stop()
 
+    @abstractmethod
     def start(self) -> None:
         """Start, and return when it answers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stop(self) -> None:
         """Stop; harmless when repeated."""
-        raise NotImplementedError
 
 
 class Program(Startable):

@@ -75,8 +75,8 @@ def matches_any_site(origin: str) -> bool:
     """
     Whether the pattern *origin* matches web sites of every owner: ``https://*``, ``https://*.com``, ``https://shop.*``.
 
-    The labels behind the last one with ``*`` have to be a domain, so at least two, or one that is reserved for private
-    use.
+    The labels behind the last one with ``*`` have to be a domain, so at least two, or one below which nobody can
+    register a domain.
     """
     scheme, _, rest = (canonical_origin(origin) or origin).partition("://")
     host = rest.partition(":")[0]

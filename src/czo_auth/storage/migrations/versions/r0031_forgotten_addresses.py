@@ -1,7 +1,7 @@
 """
 Index the address that a change of address leads to, and remove it from the audit records of requests.
 
-Revision: 0031, on top of 0030. Whoever asks for a change names an address that can be another user's, and a deletion
+Revision: 0031, on top of 0030. A request for a change names an address that can be another user's, and a deletion
 has to find it. Records of requests name the change instead; in older ones the address is a removable personal part, of
 which the chain keeps a commitment. A process of the version before may go on meanwhile: it reads such records as those
 that retention cut. What it records of requests until it is replaced keeps the address.
