@@ -27,8 +27,8 @@ from czo_auth.core.sessions.session import Session
 from czo_auth.core.users.user import User
 from czo_auth.crypto import tokens
 from tests.attacks.history import Act, History, Operation, Outcome
-from tests.storage.rows import Rows
 from tests.support.ports import free_port
+from tests.support.rows import Rows
 from tests.support.tethered import tethered
 
 KEY = "Y+9Wxk8PqkA1laOUTQYqe91LfiQ1L3Wnl87wz+g0CwU="

@@ -24,7 +24,7 @@ from czo_auth.storage.facts import sqlite_facts
 from czo_auth.storage.postgresql import PostgresStorage
 from czo_auth.storage.sqlite import SqliteStorage
 from tests.storage.conftest import rows, storage  # noqa: F401 - fixtures
-from tests.storage.rows import HOUR, NOW, Rows
+from tests.support.rows import HOUR, NOW, Rows
 
 
 def _now() -> datetime:

@@ -12,7 +12,7 @@ import pytest
 from czo_auth.storage import migrations, open_storage
 from czo_auth.storage.migrate import current_revision, upgrade
 from tests.migrations.databases import fetch_rows, own_tables, table_names
-from tests.storage.rows import Rows
+from tests.support.rows import Rows
 
 ROOT = Path(__file__).parents[2]
 

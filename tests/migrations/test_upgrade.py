@@ -25,7 +25,7 @@ from czo_auth.storage.postgresql_server import PostgresServer
 from czo_auth.storage.sqlite_file import connect_to_write, database_path
 from czo_auth.storage.tables import Tables
 from tests.migrations.databases import execute, fetch_rows, own_tables, table_names
-from tests.storage.rows import Rows
+from tests.support.rows import Rows
 
 SCRIPTS = Path(migrations.__file__).parent
 PREFIXES = ["czo_auth_", *(pytest.param(each, marks=pytest.mark.deep) for each in ("shop_", "_", "p" * 24))]

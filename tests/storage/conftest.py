@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from czo_auth.storage import Storage, open_storage
-from tests.storage.rows import Rows
+from tests.support.rows import Rows
 
 
 @pytest.fixture

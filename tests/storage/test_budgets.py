@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from czo_auth.core.budgets import Budget
-from tests.storage.rows import NOW, SECOND, Rows
+from tests.support.rows import NOW, SECOND, Rows
 
 BUDGET = Budget(name="invitations/somebody", limit=3, window=timedelta(hours=1))
 END = NOW + BUDGET.window

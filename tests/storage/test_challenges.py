@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from czo_auth.core.transaction import Transaction
-from tests.storage.rows import HOUR, NOW, SECOND, Rows, a_digest, an_id
+from tests.support.rows import HOUR, NOW, SECOND, Rows, a_digest, an_id
 
 
 # attempts

@@ -10,7 +10,7 @@ from pathlib import Path
 from czo_auth.core.events.chain import verify_chain
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.users.store import UserFilter
-from tests.storage.rows import Rows
+from tests.support.rows import Rows
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 3
@@ -21,7 +21,7 @@ from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.context import system_context
 from czo_auth.storage import open_storage
-from tests.storage.rows import NOW, a_user
+from tests.support.rows import NOW, a_user
 
 storage = open_storage(sys.argv[1])
 

@@ -17,7 +17,7 @@ from czo_auth.core.throttle import SINGLE_GUESSES
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.store import MailToken
 from czo_auth.storage.postgresql import PostgresStorage
-from tests.storage.rows import HOUR, NOW, Rows, a_digest, an_id
+from tests.support.rows import HOUR, NOW, Rows, a_digest, an_id
 
 LATER = NOW + timedelta(days=400)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.storage.rows import NOW, Rows
+from tests.support.rows import NOW, Rows
 
 
 async def test_check_value_is_kept_once_for_each_key(rows: Rows) -> None:

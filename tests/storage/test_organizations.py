@@ -10,7 +10,7 @@ import pytest
 from czo_auth.core.organizations.organization import InvitationStatus, Member, Organization
 from czo_auth.core.organizations.roles import RANK
 from czo_auth.core.transaction import Transaction
-from tests.storage.rows import HOUR, NOW, SECOND, Rows, a_digest, an_id, an_organization
+from tests.support.rows import HOUR, NOW, SECOND, Rows, a_digest, an_id, an_organization
 
 
 def update(tx: Transaction, organization: Organization, *, slug: str) -> bool:

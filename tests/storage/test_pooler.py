@@ -17,9 +17,9 @@ from czo_auth.crypto.sealing import new_key_text
 from czo_auth.storage.errors import DatabaseMisconfigured
 from czo_auth.storage.postgresql import PostgresStorage
 from tests.cli.shell import Shell
-from tests.storage.rows import NOW, Rows, a_digest
 from tests.support.pgbouncer import PROGRAM, PgBouncer
 from tests.support.postgres import PostgresServer
+from tests.support.rows import NOW, Rows, a_digest
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not installed")
 

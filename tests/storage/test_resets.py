@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from czo_auth.core.two_factor.reset import Reset
 from czo_auth.core.users.user import User
-from tests.storage.rows import HOUR, NOW, SECOND, Rows, a_digest, an_id
+from tests.support.rows import HOUR, NOW, SECOND, Rows, a_digest, an_id
 
 
 def a_reset(user: User) -> Reset:

@@ -12,7 +12,7 @@ from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
 from czo_auth.storage.errors import StorageError
-from tests.storage.rows import HOUR, NOW, SECOND, Rows, a_digest, an_id
+from tests.support.rows import HOUR, NOW, SECOND, Rows, a_digest, an_id
 
 WEEK = 7 * 24 * HOUR
 

@@ -8,7 +8,7 @@ import pytest
 
 from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.two_factor.factor import StoredCode, TotpFactor
-from tests.storage.rows import (
+from tests.support.rows import (
     HOUR,
     LINEAGE,
     NOW,

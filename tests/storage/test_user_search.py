@@ -22,9 +22,9 @@ from czo_auth.storage.migrations import HEAD
 from czo_auth.storage.sqlite_file import database_path
 from czo_auth.storage.user_search import trigram_query
 from tests.migrations.databases import execute, fetch_rows, upgrade_to
-from tests.storage.rows import NOW, Rows
 from tests.storage.test_plans import explain_on_postgresql, explain_on_sqlite
 from tests.support.postgres import PostgresServer
+from tests.support.rows import NOW, Rows
 
 NAMES = (
     "Ada Lovelace",

@@ -12,7 +12,7 @@ from czo_auth.core.paging import Page, PageQuery, page_by_id
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.store import MailPurpose, MailToken, UserFilter
 from czo_auth.core.users.user import User
-from tests.storage.rows import HOUR, NOW, SECOND, Rows, a_digest, a_user, an_id
+from tests.support.rows import HOUR, NOW, SECOND, Rows, a_digest, a_user, an_id
 
 
 def a_mail_token(user_id: str, *, purpose: MailPurpose = "reset_password") -> MailToken:
