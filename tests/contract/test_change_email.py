@@ -204,6 +204,26 @@ async def test_owner_of_the_new_address_refuses_and_the_account_stays(timed: Tim
     assert await timed.people.is_alive(session)
 
 
+async def test_refused_request_can_still_be_taken_back_from_the_old_address(timed: Timed) -> None:
+    """Somebody who took over a session may have asked for a mailbox of their own: its link must not end the owner's."""
+    account, session = await timed.people.newcomer()
+    token, revert = await asked(timed, session, account)
+    accepted(await timed.api.post("/reject-verification", {"token": token}))
+    assert accepted(await take_back(timed, revert)) == {"status": True}
+    assert not await timed.people.is_alive(session)
+
+
+async def test_request_that_was_replaced_is_not_refused_and_its_notice_leads_back(timed: Timed) -> None:
+    account, session = await timed.people.newcomer()
+    first, revert_first = await asked(timed, session, account)
+    second, _ = await asked(timed, session, account, "second@example.com")
+    refused(await timed.api.post("/reject-verification", {"token": first}), 400, "INVALID_TOKEN")
+    accepted(await confirm(timed, second))
+    refused(await timed.api.post("/reject-verification", {"token": first}), 400, "INVALID_TOKEN")
+    accepted(await take_back(timed, revert_first))
+    assert (await timed.people.sign_in(account)).body["user"]["email"] == account.email
+
+
 async def test_one_of_many_confirmations_at_once_changes_it(timed: Timed) -> None:
     account, session = await timed.people.newcomer()
     token, revert = await asked(timed, session, account)

@@ -47,6 +47,27 @@ async def test_used_confirmation_link_offers_to_reject_nothing(pages: Pages) -> 
     assert 'action="/account/reject-verification"' not in text
 
 
+async def test_link_of_a_change_that_ended_offers_nothing(pages: Pages) -> None:
+    account, session = await pages.here.people.newcomer()
+    tokens = []
+    for name in ("first", "second"):
+        await pages.post("/email", {"email": f"{name}@example.com"}, session=session.token)
+        tokens.append(await pages.here.mail.token(f"{name}@example.com", "email_change"))
+    replaced, rejected = tokens
+    form = 'action="/account/reject-verification"'
+    assert form in (await pages.get(f"/reject-verification?token={rejected}")).text
+    await pages.post("/reject-verification", {"token": rejected})
+    for token in (replaced, rejected):
+        text = (await pages.get(f"/reject-verification?token={token}")).text
+        assert "This link has expired or was already used." in text
+        assert form not in text
+    back = await pages.here.mail.token(account.email, "email_change_notice")
+    assert (
+        'action="/account/revert-email-change"'
+        in (await pages.get(f"/revert-email-change?token={back}")).text
+    )
+
+
 async def test_old_proof_leads_to_the_page_that_asks_for_it(pages: Pages) -> None:
     _, session = await pages.here.people.newcomer()
     pages.here.time.advance(minutes=11)

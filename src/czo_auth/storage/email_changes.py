@@ -16,8 +16,8 @@ class SqlEmailChanges(Store, EmailChanges):
     """
     Implements `czo_auth.core.users.email_change.EmailChanges`.
 
-    A change that was replaced, or whose new address was forgotten, is closed for its confirmation only: ``replaced_at``
-    leaves the link to the old address.
+    A change that was replaced or rejected, or whose new address was forgotten, is closed for its confirmation only:
+    ``replaced_at`` leaves the link to the old address.
     """
 
     def add(self, change: EmailChange, *, digest: str, revert_digest: str) -> None:
@@ -31,13 +31,10 @@ class SqlEmailChanges(Store, EmailChanges):
         )
 
     def confirm(self, digest: str, *, revert_until: datetime, now: datetime) -> EmailChange | None:
-        changes = self._tables.email_changes
-        statement = update(changes).where(
-            changes.c.digest == digest, self._waits(), changes.c.expires_at > now
-        )
-        confirmed = statement.values(confirmed_at=now, revert_until=revert_until)
-        row = self._connection.execute(confirmed.returning(*columns(changes, EmailChange))).one_or_none()
-        return None if row is None else made(EmailChange, row)
+        return self._end_waiting(digest, {"confirmed_at": now, "revert_until": revert_until}, now)
+
+    def reject(self, digest: str, *, now: datetime) -> EmailChange | None:
+        return self._end_waiting(digest, {"replaced_at": now}, now)
 
     def find_by_revert_token(self, revert_digest: str, *, now: datetime) -> EmailChange | None:
         changes = self._tables.email_changes
@@ -93,6 +90,15 @@ class SqlEmailChanges(Store, EmailChanges):
     def prune_expired(self, *, before: datetime) -> int:
         changes = self._tables.email_changes
         return self._prune(changes, changes.c.revert_until, before)
+
+    def _end_waiting(self, digest: str, written: dict[str, datetime], now: datetime) -> EmailChange | None:
+        changes = self._tables.email_changes
+        statement = update(changes).where(
+            changes.c.digest == digest, self._waits(), changes.c.expires_at > now
+        )
+        ended = statement.values(**written).returning(*columns(changes, EmailChange))
+        row = self._connection.execute(ended).one_or_none()
+        return None if row is None else made(EmailChange, row)
 
     def _waits(self) -> ColumnElement[bool]:
         changes = self._tables.email_changes

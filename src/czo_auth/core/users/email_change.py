@@ -19,7 +19,9 @@ class EmailChange:
         lineage_id: Of the session that asked, and of its renewals: the one that continues.
         expires_at: Until when it can be confirmed.
         revert_until: Until when it can be taken back.
-        closed_at: When it was taken back, replaced or refused.
+        replaced_at: When it was replaced or rejected, or its new address was forgotten. It can no longer be confirmed,
+            but the link to the old address keeps working.
+        closed_at: When it was taken back or canceled. Neither link works.
     """
 
     id: str
@@ -33,6 +35,7 @@ class EmailChange:
     expires_at: datetime
     revert_until: datetime
     confirmed_at: datetime | None = None
+    replaced_at: datetime | None = None
     closed_at: datetime | None = None
 
 
@@ -47,6 +50,13 @@ class EmailChanges(Protocol):
 
     def confirm(self, digest: str, *, revert_until: datetime, now: datetime) -> EmailChange | None:
         """Confirm a change that waits. One atomic statement: it is confirmed once."""
+
+    def reject(self, digest: str, *, now: datetime) -> EmailChange | None:
+        """
+        End a change that waits, by the link that would confirm it. One atomic statement: it works once.
+
+        Its link to the old address keeps working.
+        """
 
     def take_back(self, revert_digest: str, *, now: datetime) -> EmailChange | None:
         """Close a change by the link that takes it back, while it counts. One atomic statement: it works once."""

@@ -167,29 +167,23 @@ class ChangeEmail:
         """
         Cancel a pending change by the link to the new address, whose owner did not request it.
 
+        The link to the old address keeps working: someone who took over a session may hold the link to the new one.
+
         Returns:
             Whether *token* was of such a change.
         """
         digest = tokens.digest(token)
 
-        def close_change(tx: Transaction) -> bool:
+        def reject_change(tx: Transaction) -> bool:
             found = tx.email_changes.find_by_token(digest)
             user = tx.users.lock(found.user_id) if found else None
-            # Under the lock: to close a change that was confirmed in the meantime would end the link that reverts it.
-            change = tx.email_changes.find_by_token(digest)
-            if (
-                user is None
-                or change is None
-                or change.confirmed_at is not None
-                or change.expires_at <= tx.now
-            ):
-                return False
-            if not tx.email_changes.close(change.id, now=tx.now):
+            change = tx.email_changes.reject(digest, now=tx.now) if user else None
+            if change is None:
                 return False
             record_closed(tx, change, reason="rejected")
             return True
 
-        return await self._services.transactions.run(close_change, context)
+        return await self._services.transactions.run(reject_change, context)
 
     async def is_revertible(self, token: str, *, now: datetime) -> bool:
         """Return whether the link to the old address can still revert a change; this does not spend it."""

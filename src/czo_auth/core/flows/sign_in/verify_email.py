@@ -160,7 +160,7 @@ class VerifyEmail:
                     email=found.email, made=made_from(tx, user), used=found.used_at is not None
                 )
             change = tx.email_changes.find_by_token(digest)
-            if change is None or change.closed_at is not None or change.expires_at <= now:
+            if change is None or change.replaced_at or change.closed_at or change.expires_at <= now:
                 raise InvalidMailToken
             return Confirmation(email=change.new_email, made=None, used=change.confirmed_at is not None)
 
