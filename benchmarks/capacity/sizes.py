@@ -21,7 +21,7 @@ from czo_auth.storage import Storage, open_storage
 from czo_auth.storage.migrate import upgrade
 from czo_auth.storage.sqlite_file import database_path
 from tests.support.postgres import PostgresServer
-from tests.support.rows import NOW, a_digest, a_key, a_session, a_user, a_webhook, an_id
+from tests.support.records import NOW, a_digest, a_key, a_session, a_user, a_webhook, an_id
 
 HASH: Final = "$argon2id$v=19$m=19456,t=2,p=1$" + "c" * 22 + "$" + "h" * 43
 AGENT: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"

@@ -23,7 +23,8 @@ from tests.contract.checks import accepted, refused
 from tests.contract.database import sql
 from tests.contract.deployments import Timed
 from tests.contract.organizations import Acme, acme_of
-from tests.support.rows import Rows, a_service_account, an_account_key
+from tests.support.records import a_service_account, an_account_key
+from tests.support.rows import Rows
 
 AT_ONCE = 8
 

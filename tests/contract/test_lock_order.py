@@ -26,7 +26,7 @@ from tests.contract.deployments import Timed
 from tests.contract.people import Account, Session
 from tests.contract.test_delete_user import delete
 from tests.contract.test_second_factor import disable
-from tests.support.rows import some_codes
+from tests.support.records import some_codes
 
 pytestmark = pytest.mark.each_database
 

@@ -24,7 +24,8 @@ from czo_auth.storage.facts import sqlite_facts
 from czo_auth.storage.postgresql import PostgresStorage
 from czo_auth.storage.sqlite import SqliteStorage
 from tests.storage.conftest import rows, storage  # noqa: F401 - fixtures
-from tests.support.rows import HOUR, NOW, Rows
+from tests.support.records import HOUR, NOW
+from tests.support.rows import Rows
 
 
 def _now() -> datetime:

@@ -11,7 +11,8 @@ from czo_auth.core.events.chain import GENESIS, chain_hash, verify_chain
 from czo_auth.core.events.types import AUDIT_VERSION_1_CLOSED, AuditEvent, AuditRecord
 from czo_auth.storage import migrate, open_storage
 from tests.migrations.databases import execute, fetch_rows
-from tests.support.rows import NOW, Rows
+from tests.support.records import NOW
+from tests.support.rows import Rows
 
 
 async def audit(url: str) -> Sequence[AuditRecord]:

@@ -11,7 +11,8 @@ from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage import migrate, open_storage
 from tests.migrations.databases import upgrade_to
-from tests.support.rows import NOW, Rows
+from tests.support.records import NOW
+from tests.support.rows import Rows
 
 WANTED = "wanted@example.com"
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.sqlite import SqliteStorage
-from tests.support.rows import NOW
+from tests.support.records import NOW
 
 STEPS = 5
 

@@ -9,7 +9,8 @@ from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import TotpFactor
 from czo_auth.core.users.store import MailToken
-from tests.support.rows import HOUR, NOW, Rows, a_digest, a_user, an_id, an_organization, some_codes
+from tests.support.records import HOUR, NOW, a_digest, a_user, an_id, an_organization, some_codes
+from tests.support.rows import Rows
 
 Result = bool | int | None
 MAX_BATCH = 5

@@ -22,7 +22,7 @@ from czo_auth.core.context import system_context
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage import Storage
 from czo_auth.storage.transaction import SqlTransaction
-from tests.support.rows import NOW, a_digest, an_id
+from tests.support.records import NOW, a_digest, an_id
 
 PLAIN = ("SELECT", "UPDATE", "DELETE", "INSERT", "WITH")
 WITHOUT_STATEMENTS = frozenset(

@@ -11,7 +11,7 @@ import sys
 
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage import open_storage
-from tests.support.rows import NOW, an_id
+from tests.support.records import NOW, an_id
 
 AT_ONCE = 4
 

@@ -11,7 +11,8 @@ from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.usage import DayUsage, GatheredUses, LastUse
 from czo_auth.core.api_keys.usage_store import TakenBlock
 from czo_auth.storage.store import PRUNED_AT_ONCE
-from tests.support.rows import HOUR, NOW, SECOND, Rows, an_id
+from tests.support.records import HOUR, NOW, SECOND, an_id
+from tests.support.rows import Rows
 
 TODAY = NOW.date()
 DAY = timedelta(days=1)

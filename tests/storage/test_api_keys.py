@@ -11,7 +11,8 @@ from czo_auth.core.api_keys.key import ApiKey, OwnedApiKey
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.errors import StorageError
-from tests.support.rows import HOUR, NOW, SECOND, Rows, a_digest, a_key, an_id
+from tests.support.records import HOUR, NOW, SECOND, a_digest, a_key, an_id
+from tests.support.rows import Rows
 
 
 async def revoke(rows: Rows, key: ApiKey) -> bool:

@@ -15,7 +15,8 @@ from czo_auth.core.events import types
 from czo_auth.core.events.chain import GENESIS, verify_chain
 from czo_auth.core.events.types import AuditEvent, AuditFilter, AuditRecord, Event
 from czo_auth.core.transaction import Transaction
-from tests.support.rows import HOUR, NOW, SECOND, Rows, a_user, an_id
+from tests.support.records import HOUR, NOW, SECOND, a_user, an_id
+from tests.support.rows import Rows
 
 SYSTEM = system_context(NOW)
 KEY_CREATED = AuditEvent(

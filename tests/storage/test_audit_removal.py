@@ -14,7 +14,8 @@ from czo_auth.core.events import types
 from czo_auth.core.events.chain import verify_chain
 from czo_auth.core.events.types import AuditEvent, AuditRecord, Event
 from czo_auth.core.transaction import Transaction
-from tests.support.rows import HOUR, NOW, Rows, an_id
+from tests.support.records import HOUR, NOW, an_id
+from tests.support.rows import Rows
 
 PERSON, ADMIN = an_id(), an_id()
 OWN = Context(now=NOW, actor_kind="user", user_id=PERSON, ip="192.0.2.1", user_agent="own browser")

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from czo_auth.core.budgets import Budget
-from tests.support.rows import NOW, SECOND, Rows
+from tests.support.records import NOW, SECOND
+from tests.support.rows import Rows
 
 BUDGET = Budget(name="invitations/somebody", limit=3, window=timedelta(hours=1))
 END = NOW + BUDGET.window

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from czo_auth.core.transaction import Transaction
-from tests.support.rows import HOUR, NOW, SECOND, Rows, a_digest, an_id
+from tests.support.records import HOUR, NOW, SECOND, a_digest, an_id
+from tests.support.rows import Rows
 
 
 # attempts

@@ -18,7 +18,8 @@ from czo_auth.storage.sqlite import SqliteStorage
 from czo_auth.storage.sqlite_file import database_path
 from czo_auth.storage.tables import Tables
 from tests.migrations.databases import execute
-from tests.support.rows import NOW, Rows
+from tests.support.records import NOW
+from tests.support.rows import Rows
 
 Moved = Callable[[], Awaitable[bool]]
 

@@ -18,7 +18,8 @@ from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.store import MailToken
 from czo_auth.core.users.user import User
 from tests.storage.contests import CONTESTS, Result
-from tests.support.rows import HOUR, NOW, Rows, a_digest, an_id
+from tests.support.records import HOUR, NOW, a_digest, an_id
+from tests.support.rows import Rows
 
 ROOT = Path(__file__).parents[2]
 AT_ONCE = 32

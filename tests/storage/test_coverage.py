@@ -6,7 +6,8 @@ from czo_auth.core.context import system_context
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent, EventFilter
 from czo_auth.core.transaction import Transaction
-from tests.support.rows import NOW, Rows
+from tests.support.records import NOW
+from tests.support.rows import Rows
 
 
 async def test_factors_are_counted_by_actor_type_and_without_the_banned(rows: Rows) -> None:

@@ -21,7 +21,7 @@ from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.context import system_context
 from czo_auth.storage import open_storage
-from tests.support.rows import NOW, a_user
+from tests.support.records import NOW, a_user
 
 storage = open_storage(sys.argv[1])
 

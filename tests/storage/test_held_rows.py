@@ -17,7 +17,8 @@ from czo_auth.core.throttle import SINGLE_GUESSES
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.store import MailToken
 from czo_auth.storage.postgresql import PostgresStorage
-from tests.support.rows import HOUR, NOW, Rows, a_digest, an_id
+from tests.support.records import HOUR, NOW, a_digest, an_id
+from tests.support.rows import Rows
 
 LATER = NOW + timedelta(days=400)
 

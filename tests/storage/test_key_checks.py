@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.rows import NOW, Rows
+from tests.support.records import NOW
+from tests.support.rows import Rows
 
 
 async def test_check_value_is_kept_once_for_each_key(rows: Rows) -> None:

@@ -6,7 +6,8 @@ from czo_auth.core.api_keys.key import KeyRestrictions
 from czo_auth.core.throttle import RateLimit
 from czo_auth.core.transaction import CredentialRecord
 from czo_auth.core.users.user import User
-from tests.support.rows import HOUR, NOW, Rows, a_digest, an_id
+from tests.support.records import HOUR, NOW, a_digest, an_id
+from tests.support.rows import Rows
 
 
 async def test_key_comes_with_its_owners_standing(rows: Rows) -> None:

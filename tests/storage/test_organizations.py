@@ -10,7 +10,8 @@ import pytest
 from czo_auth.core.organizations.organization import InvitationStatus, Member, Organization
 from czo_auth.core.organizations.roles import RANK
 from czo_auth.core.transaction import Transaction
-from tests.support.rows import HOUR, NOW, SECOND, Rows, a_digest, an_id, an_organization
+from tests.support.records import HOUR, NOW, SECOND, a_digest, an_id, an_organization
+from tests.support.rows import Rows
 
 
 def update(tx: Transaction, organization: Organization, *, slug: str) -> bool:

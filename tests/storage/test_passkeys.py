@@ -8,7 +8,8 @@ from functools import partial
 import pytest
 
 from czo_auth.core.transaction import Transaction
-from tests.support.rows import HOUR, NOW, SECOND, Rows, a_digest, a_passkey
+from tests.support.records import HOUR, NOW, SECOND, a_digest, a_passkey
+from tests.support.rows import Rows
 
 
 async def test_credential_id_belongs_to_one_user(rows: Rows) -> None:

@@ -6,7 +6,8 @@ import asyncio
 from datetime import datetime, timedelta
 
 from czo_auth.core.throttle import GuessSchedule
-from tests.support.rows import HOUR, NOW, SECOND, Rows, a_digest
+from tests.support.records import HOUR, NOW, SECOND, a_digest
+from tests.support.rows import Rows
 
 SCHEDULE = GuessSchedule(free=3, first_pause=SECOND, forgotten_after=timedelta(minutes=1))
 

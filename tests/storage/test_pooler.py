@@ -19,7 +19,8 @@ from czo_auth.storage.postgresql import PostgresStorage
 from tests.cli.shell import Shell
 from tests.support.pgbouncer import PROGRAM, PgBouncer
 from tests.support.postgres import PostgresServer
-from tests.support.rows import NOW, Rows, a_digest
+from tests.support.records import NOW, a_digest
+from tests.support.rows import Rows
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not installed")
 

@@ -18,7 +18,8 @@ from czo_auth.storage.lookup_sql import lookup_sql
 from czo_auth.storage.postgresql import PostgresStorage
 from czo_auth.storage.postgresql_server import PostgresServer as PostgresAddress
 from tests.support.postgres import PostgresServer
-from tests.support.rows import Rows, a_digest, a_user, an_id
+from tests.support.records import a_digest, a_user, an_id
+from tests.support.rows import Rows
 
 TIMEOUT = 1.5
 IDLE = "idle_in_transaction_session_timeout"

@@ -12,7 +12,8 @@ from czo_auth.core.transaction import Transaction
 from czo_auth.storage.errors import StorageError
 from czo_auth.storage.prepared import prepared, prepared_insert
 from czo_auth.storage.tables import Tables
-from tests.support.rows import NOW, Rows, a_digest, a_key, a_session
+from tests.support.records import NOW, a_digest, a_key, a_session
+from tests.support.rows import Rows
 
 
 def connection_of(tx: Transaction) -> tuple[Connection, Tables]:

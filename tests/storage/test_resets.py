@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from czo_auth.core.two_factor.reset import Reset
 from czo_auth.core.users.user import User
-from tests.support.rows import HOUR, NOW, SECOND, Rows, a_digest, an_id
+from tests.support.records import HOUR, NOW, SECOND, a_digest, an_id
+from tests.support.rows import Rows
 
 
 def a_reset(user: User) -> Reset:

@@ -12,7 +12,8 @@ from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
 from czo_auth.storage.errors import StorageError
-from tests.support.rows import HOUR, NOW, SECOND, Rows, a_digest, an_id
+from tests.support.records import HOUR, NOW, SECOND, a_digest, an_id
+from tests.support.rows import Rows
 
 WEEK = 7 * 24 * HOUR
 

@@ -24,7 +24,8 @@ from czo_auth.core.users.store import UserFilter
 from czo_auth.storage.migrate import upgrade
 from czo_auth.storage.sqlite import SqliteStorage
 from czo_auth.storage.sqlite_file import database_path
-from tests.support.rows import NOW, Rows, a_digest, a_user
+from tests.support.records import NOW, a_digest, a_user
+from tests.support.rows import Rows
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 1.0
@@ -373,7 +374,8 @@ async def test_lookup_leaves_no_snapshot_behind(rows: Rows) -> None:
 FORKED = """
 import asyncio, os, sys
 from czo_auth.storage import open_storage
-from tests.support.rows import Rows, a_digest
+from tests.support.records import a_digest
+from tests.support.rows import Rows
 
 storage = open_storage(sys.argv[1])
 rows = Rows(storage)

@@ -30,7 +30,7 @@ from czo_auth.storage.sqlite_batch import (
 from czo_auth.storage.sqlite_file import database_path
 from czo_auth.storage.sqlite_worker import SqliteWorker
 from tests.storage.batch_process import STEPS
-from tests.support.rows import NOW, a_session, a_user, an_id
+from tests.support.records import NOW, a_session, a_user, an_id
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,7 +12,8 @@ import pytest
 from czo_auth.storage import sqlite_watch
 from czo_auth.storage.sqlite import SqliteLookup, SqliteStorage
 from czo_auth.storage.tables import Tables
-from tests.support.rows import Rows, a_digest
+from tests.support.records import a_digest
+from tests.support.rows import Rows
 
 OTHER_WRITES = """
 import sqlite3, sys

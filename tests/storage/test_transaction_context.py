@@ -10,7 +10,8 @@ import pytest
 from czo_auth.core.context import Context, system_context
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.transaction import Transaction
-from tests.support.rows import NOW, Rows, an_id
+from tests.support.records import NOW, an_id
+from tests.support.rows import Rows
 
 LATER = NOW + timedelta(hours=1)
 FINDS: list[Callable[[Transaction, str], object]] = [

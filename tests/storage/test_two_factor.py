@@ -8,18 +8,18 @@ import pytest
 
 from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.two_factor.factor import StoredCode, TotpFactor
-from tests.support.rows import (
+from tests.support.records import (
     HOUR,
     LINEAGE,
     NOW,
     SECOND,
-    Rows,
     a_challenge,
     a_digest,
     an_enrollment,
     an_id,
     some_codes,
 )
+from tests.support.rows import Rows
 
 
 # factors

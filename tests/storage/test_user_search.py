@@ -24,7 +24,8 @@ from czo_auth.storage.user_search import trigram_query
 from tests.migrations.databases import execute, fetch_rows, upgrade_to
 from tests.storage.test_plans import explain_on_postgresql, explain_on_sqlite
 from tests.support.postgres import PostgresServer
-from tests.support.rows import NOW, Rows
+from tests.support.records import NOW
+from tests.support.rows import Rows
 
 NAMES = (
     "Ada Lovelace",

@@ -12,7 +12,8 @@ from czo_auth.core.paging import Page, PageQuery, page_by_id
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.store import MailPurpose, MailToken, UserFilter
 from czo_auth.core.users.user import User
-from tests.support.rows import HOUR, NOW, SECOND, Rows, a_digest, a_user, an_id
+from tests.support.records import HOUR, NOW, SECOND, a_digest, a_user, an_id
+from tests.support.rows import Rows
 
 
 def a_mail_token(user_id: str, *, purpose: MailPurpose = "reset_password") -> MailToken:

@@ -9,7 +9,7 @@ import pytest
 from czo_auth.core.events.types import EVENT_TYPES, Event
 from czo_auth.core.webhooks.webhook import Webhook, WebhookPolicy, family_of, matches
 from czo_auth.settings import Settings
-from tests.support.rows import a_webhook
+from tests.support.records import a_webhook
 
 NOW = datetime(2026, 2, 13, 9, 30, tzinfo=UTC)
 
