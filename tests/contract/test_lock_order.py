@@ -25,6 +25,7 @@ from tests.contract.databases import PostgresDatabases
 from tests.contract.deployments import Timed
 from tests.contract.people import Account, Session
 from tests.contract.test_delete_user import delete
+from tests.contract.test_deleted_addresses import prove
 from tests.contract.test_second_factor import disable
 from tests.support.records import some_codes
 
@@ -213,6 +214,7 @@ async def test_account_is_deleted_while_somebody_changes_to_its_address(here: Ti
     body = {"email": "wanted@example.com", "password": asking.password, "name": "Bea"}
     accepted(await here.api.post("/customer/sign-up", body), 201)
     owner = await here.people.sign_in(Account(email="wanted@example.com"))
+    await prove(here, "wanted@example.com")
     async with holding(here, "email_changes WHERE user_id = $1", asking.id) as row:
         await row.enters(here.api.get(f"/verify-email?token={token}"))
         await row.enters(delete(here, owner))

@@ -13,6 +13,7 @@ from czo_auth.core.api_keys.lifetime import UNUSED_MARGIN
 from czo_auth.core.api_keys.usage import KeyUsage
 from czo_auth.core.context import system_context
 from czo_auth.core.errors import StorageUnavailable
+from czo_auth.core.flows.accounts.change_email import CHANGE_LIFETIME, REVERT_LIFETIME
 from czo_auth.core.flows.administration.audit_retention import AuditRetention
 from czo_auth.core.flows.api_keys.expiry import KeyExpiry
 from czo_auth.core.flows.devices.authorize import AuthorizeDevice
@@ -169,6 +170,9 @@ class Housekeeping:
         await self._prune(lambda tx: tx.password_guesses.prune_forgotten(now=now))
         await self._transactions.run(lambda tx: tx.password_guesses.keep_newest(MAX_GUESS_COUNTERS))
         await self._prune(lambda tx: tx.email_changes.prune_expired(before=before))
+        # Both times count from the request: what can be taken back until then can be confirmed no longer.
+        expired = now + REVERT_LIFETIME - CHANGE_LIFETIME
+        await self._prune(lambda tx: tx.email_changes.forget_unconfirmed(before=expired))
         await self._prune(lambda tx: tx.organizations.prune_expired(before=before))
         ended = now - KEEP_ENDED_KEYS
         await self._prune(lambda tx: tx.api_keys.prune_expired(before=before, expired=ended))

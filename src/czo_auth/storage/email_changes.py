@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, insert, literal, select, true, update
+from sqlalchemy import ColumnElement, and_, func, insert, literal, not_, or_, select, true, update
 
 from czo_auth.core.users.email_change import EmailChange, EmailChanges
 from czo_auth.storage.column_types import Instant
-from czo_auth.storage.store import Store, columns, made, values
+from czo_auth.storage.store import Store, columns, free, made, values
 
 
 class SqlEmailChanges(Store, EmailChanges):
@@ -65,11 +65,22 @@ class SqlEmailChanges(Store, EmailChanges):
         )
         self._connection.execute(statement.values(closed_at=now))
 
-    def forget_address(self, email: str, *, now: datetime) -> None:
+    def forget_address(self, email: str, *, is_proved: bool, now: datetime) -> None:
         changes = self._tables.email_changes
-        statement = update(changes).where(changes.c.new_email == email, changes.c.confirmed_at.is_(None))
+        is_over = true() if is_proved else or_(not_(self._waits()), changes.c.expires_at <= now)
+        statement = update(changes).where(
+            changes.c.new_email == email, changes.c.confirmed_at.is_(None), is_over
+        )
         closed_at = func.coalesce(changes.c.replaced_at, literal(now, Instant))
         self._connection.execute(statement.values(new_email="", new_mailbox="", replaced_at=closed_at))
+
+    def forget_unconfirmed(self, *, before: datetime) -> int:
+        changes = self._tables.email_changes
+        expired = select(changes.c.id).where(
+            changes.c.revert_until <= before, changes.c.confirmed_at.is_(None), changes.c.new_email != ""
+        )
+        statement = update(changes).where(changes.c.id.in_(free(expired)))
+        return self._count(statement.values(new_email="", new_mailbox=""))
 
     def is_reserved(self, email: str, *, but_for: str | None, now: datetime) -> bool:
         changes = self._tables.email_changes

@@ -14,7 +14,7 @@ class EmailChange:
     A change of address. It waits until it is confirmed or closed.
 
     Attributes:
-        new_email, new_mailbox: Empty when a user who had the address was deleted before the change was confirmed.
+        new_email, new_mailbox: Empty when the address was somebody else's, or was forgotten before it was confirmed.
         old_mailbox, new_mailbox: The addresses as they were typed, which mail goes to.
         lineage_id: Of the session that asked, and of its renewals: the one that continues.
         expires_at: Until when it can be confirmed.
@@ -73,11 +73,22 @@ class EmailChanges(Protocol):
     def close_all(self, user_id: str, *, since: datetime, now: datetime) -> None:
         """Close all changes of a user that were asked for at *since* or later."""
 
-    def forget_address(self, email: str, *, now: datetime) -> None:
+    def forget_address(self, email: str, *, is_proved: bool, now: datetime) -> None:
         """
-        Close all changes to *email* that were not confirmed, of any user, and empty the address in them.
+        Close changes to *email* that were not confirmed, of any user, and empty the address in them.
 
         Their links to the old address keep working. Changes that were confirmed stay: the address was that user's.
+
+        Args:
+            is_proved: Whether who had the address has proved it. Otherwise, changes that can still be confirmed stay.
+        """
+
+    def forget_unconfirmed(self, *, before: datetime) -> int:
+        """
+        Empty the new address in a batch of changes that were not confirmed and can be taken back until *before*.
+
+        Returns:
+            How many.
         """
 
     def is_reserved(self, email: str, *, but_for: str | None, now: datetime) -> bool:

@@ -78,6 +78,7 @@ class ChangeEmail:
                 return user, False
             consume_budget(tx, Budget(name=f"email_changes/{user.id}", limit=MAX_EMAIL_CHANGES_A_DAY))
             session = tx.sessions.find(principal.session_id) if principal.session_id else None
+            taken = _is_taken(tx, email, user.id)
             tx.email_changes.close_waiting(user.id, now=tx.now)
             change = EmailChange(
                 id=new_id(tx.now),
@@ -85,8 +86,9 @@ class ChangeEmail:
                 lineage_id=session.lineage_id if session else None,
                 old_email=user.email,
                 old_mailbox=user.mail_address,
-                new_email=email,
-                new_mailbox=mailbox,
+                # Nobody gets a link to an address that is taken, so it is not kept beside its owner's account.
+                new_email="" if taken else email,
+                new_mailbox="" if taken else mailbox,
                 asked_at=tx.now,
                 expires_at=tx.now + CHANGE_LIFETIME,
                 revert_until=tx.now + REVERT_LIFETIME,
@@ -98,7 +100,7 @@ class ChangeEmail:
             details = {"emailChangeId": change.id}
             audit_event = AuditEvent(action=types.EMAIL_CHANGE_REQUESTED, user_id=user.id, details=details)
             tx.record(audit_event)
-            return user, _is_taken(tx, email, user.id)
+            return user, taken
 
         user, taken = await self._services.transactions.run(keep_change, context)
         if user.email == email:

@@ -228,17 +228,19 @@ def _forget_addresses(tx: Transaction, user: User) -> None:
     """
     Remove the addresses of a locked user from invitations and from changes of address that others asked for.
 
-    Also those given up within the last days. Call it while the user's row is there: someone who confirms such a change
-    holds the change and is refused because of that row; if it were being deleted, they would wait for the deletion, and
-    the deletion for them.
+    Also those given up within the last days. An address that the user never confirmed may be anyone's: a stranger who
+    signed up with it must not end somebody else's request, so it stays where a link to it still works.
+
+    Call it while the user's row is there: someone who confirms such a change holds the change and is refused because of
+    that row; if it were being deleted, they would wait for the deletion, and the deletion for them.
     """
-    addresses = {user.email}
-    for change in tx.email_changes.list_of(user.id):
-        if change.confirmed_at is not None:
-            addresses |= {change.old_email, change.new_email}
-    for address in sorted(addresses):
+    confirmed = [change for change in tx.email_changes.list_of(user.id) if change.confirmed_at is not None]
+    proved = {change.new_email for change in confirmed}
+    if user.email_verified:
+        proved.add(user.email)
+    for address in sorted(proved | {user.email} | {change.old_email for change in confirmed}):
         tx.organizations.delete_invitations_to(address)
-        tx.email_changes.forget_address(address, now=tx.now)
+        tx.email_changes.forget_address(address, is_proved=address in proved, now=tx.now)
 
 
 def _leave_organizations(tx: Transaction, user: User, deletion: Deletion) -> None:
