@@ -204,6 +204,108 @@ def test_files_of_tls_reach_the_driver(tmp_path: Path) -> None:
         )
 
 
+IN_ENVIRONMENT = {
+    "PGSSLMODE": "maybe",
+    "PGPORT": "http",
+    "PGTARGETSESSIONATTRS": "fastest",
+    "PGSSLNEGOTIATION": "sometimes",
+    "PGSSLMINPROTOCOLVERSION": "SSLv3",
+    "PGSSLMAXPROTOCOLVERSION": "SSLv3",
+    "PGGSSLIB": "heimdal",
+    "PGSSLCERT": "nowhere.pem",
+    "PGSSLKEY": "nowhere.pem",
+    "PGREQUIREAUTH": "scram-sha-256",
+    "PGREQUIREPEER": "postgres",
+    "PGGSSENCMODE": "require",
+    "PGSSLCERTMODE": "require",
+    "PGSSLCRLDIR": "crls",
+}
+
+
+@pytest.mark.parametrize("variable", IN_ENVIRONMENT)
+def test_variable_that_cannot_be_obeyed_is_named(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, IN_ENVIRONMENT[variable])
+    with pytest.raises(WrongAddress, match=variable) as refusal:
+        read_address("postgresql://u:hunter2@/d")
+    assert "hunter2" not in str(refusal.value)
+    assert IN_ENVIRONMENT[variable] not in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "query"),
+    [
+        ({"PGHOST": "a,b", "PGPORT": "1,2,3"}, ""),
+        ({"PGSSLNEGOTIATION": "direct"}, "?sslmode=prefer"),
+        ({"PGSSLMAXPROTOCOLVERSION": "TLSv1.2"}, "?ssl_min_protocol_version=TLSv1.3"),
+        ({"PGSSLROOTCERT": "nowhere.pem"}, "?sslmode=verify-full"),
+        ({"PGSSLROOTCERT": "system", "PGSSLMODE": "verify-full"}, ""),
+    ],
+)
+def test_variable_that_does_not_suit_the_address_is_named(
+    variables: dict[str, str], query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(WrongAddress, match=next(iter(variables))):
+        read_address(f"postgresql:///d{query}")
+
+
+@pytest.mark.parametrize("variable", ["PGSSLMODE", "PGPORT", "PGTARGETSESSIONATTRS", "PGSSLNEGOTIATION"])
+def test_variable_is_not_read_where_the_address_says_it(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, IN_ENVIRONMENT[variable])
+    query = "sslmode=prefer&target_session_attrs=any&sslnegotiation=postgres"
+    assert read_address(f"postgresql://h:5433/d?{query}").ports == (5433,)
+
+
+def test_files_of_tls_in_the_environment_are_read_for_tls_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PGSSLCERT", "PGSSLKEY", "PGSSLROOTCERT", "PGSSLCRL"):
+        monkeypatch.setenv(name, "nowhere.pem")
+    read_address("postgresql://h/d?sslmode=disable")
+
+
+async def test_variables_that_libpq_takes_leave_the_database_reachable(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(postgres_server.port),
+        "PGDATABASE": "postgres",
+        "PGUSER": "postgres",
+        "PGPASSWORD": postgres_server.password,
+        "PGSSLMODE": "prefer",
+        "PGTARGETSESSIONATTRS": "read-write",
+        "PGSSLNEGOTIATION": "postgres",
+        "PGGSSENCMODE": "prefer",
+        "PGSSLMINPROTOCOLVERSION": "TLSv1.2",
+        "PGSSLMAXPROTOCOLVERSION": "TLSv1.3",
+        "PGREQUIREAUTH": "",
+        "PGSSLROOTCERT": "nowhere.pem",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    connection = await PostgresAddress("postgresql://").connect()
+    assert await connection.fetchval("SELECT 1") == 1
+    await connection.close()
+
+
+def test_mode_of_the_environment_is_the_one_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGSSLMODE", "require")
+    assert read_address("postgresql://h/d").ssl_mode == "require"
+
+
+@pytest.mark.parametrize("text", ["db.example", "10.0.0.1,db.example", "10.0.0", "::1::"])
+def test_name_in_hostaddr_is_refused(text: str) -> None:
+    with pytest.raises(WrongAddress, match="hostaddr"):
+        read_address(f"postgresql://?hostaddr={text}&dbname=d")
+
+
+def test_addresses_in_hostaddr_are_taken() -> None:
+    assert read_address("postgresql://?hostaddr=10.0.0.1,::1&dbname=d").hosts == ("10.0.0.1", "::1")
+
+
 def test_wrong_address_stops_a_deployment_in_one_sentence() -> None:
     from czo_auth import Auth
 

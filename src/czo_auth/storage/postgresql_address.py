@@ -14,6 +14,7 @@ import re
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlencode
 
@@ -144,8 +145,45 @@ _VARIABLES: Final[Mapping[str, str]] = {
 }
 
 
+_DRIVER_READS: Final = frozenset(_VARIABLES) - {"hostaddr", "options", "connect_timeout"}
+"""asyncpg takes these from the environment, where neither the address nor its service names them."""
+
+_DEMANDS: Final[Mapping[str, str]] = {
+    "require_auth": "PGREQUIREAUTH",
+    "requirepeer": "PGREQUIREPEER",
+    "gssencmode": "PGGSSENCMODE",
+    "sslcertmode": "PGSSLCERTMODE",
+    "sslcrldir": "PGSSLCRLDIR",
+}
+"""asyncpg does not read these, and connects with less than they ask for."""
+
+
 class WrongAddress(ValueError):
-    """The address cannot be used; says which parameter and why in one sentence, and shows no value."""
+    """
+    The address, or a variable of libpq in the environment, cannot be used.
+
+    Says which parameter and why in one sentence, and shows no value.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """
+    Where parameters come from, for messages.
+
+    Attributes:
+        variables: The names under which they are set there, where they differ.
+    """
+
+    name: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def spelled(self, parameter: str) -> str:
+        return self.variables.get(parameter, parameter)
+
+
+_ADDRESS: Final = _Source(name="the database address")
+_ENVIRONMENT: Final = _Source(name="the environment", variables={**_VARIABLES, **_DEMANDS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,11 +226,14 @@ def read_address(url: str) -> PostgresAddress:
     Read *url*: a URI, or pairs like ``host=db.example dbname=shop``.
 
     Raises:
-        WrongAddress: It is neither, or names a parameter that is unknown or cannot be obeyed.
+        WrongAddress: It is neither, or names a parameter that is unknown or cannot be obeyed; or the environment does,
+            where the driver would take a parameter from it.
     """
     parameters = _of_uri(url) if url.startswith(SCHEMES) else _of_pairs(url)
-    _refuse_unusable(parameters)
+    _refuse_unusable(parameters, _ADDRESS)
     hosts, ports = _places(parameters)
+    of_environment = _of_environment(parameters)
+    _check_environment(parameters, of_environment)
     arguments: dict[str, Any] = {name: parameters[name] for name in _AS_TEXT if parameters.get(name)}
     if parameters.get("dbname"):
         arguments["database"] = parameters["dbname"]
@@ -209,7 +250,7 @@ def read_address(url: str) -> PostgresAddress:
         hosts=hosts,
         ports=ports,
         database=parameters.get("dbname") or None,
-        ssl_mode=parameters.get("sslmode") or "prefer",
+        ssl_mode=parameters.get("sslmode") or of_environment.get("sslmode") or "prefer",
         connect_timeout=_seconds(parameters.get("connect_timeout") or ""),
         arguments=arguments,
         server_settings={"application_name": application or "czo-auth", **options},
@@ -307,30 +348,73 @@ def _unescaped(text: str, name: str) -> str:
 
 
 # --- what each parameter means ---------------------------------------------------------------------------------------
-def _refuse_unusable(parameters: Mapping[str, str]) -> None:
+def _refuse_unusable(parameters: Mapping[str, str], source: _Source) -> None:
     for name, value in parameters.items():
+        spelled = source.spelled(name)
         if name not in _KNOWN:
             raise WrongAddress(
-                f"the database address has the parameter {_shown(name)}, "
+                f"{source.name} has the parameter {_shown(name)}, "
                 "which PostgreSQL's clients do not know: remove it"
             )
         if name in _REFUSED and value:
-            raise WrongAddress(
-                f"the database address has the parameter {name}, which czo-auth cannot obey: remove it"
-            )
+            raise WrongAddress(f"{source.name} sets {spelled}, which czo-auth cannot obey: remove it")
         if name in _CHOICES and value and value not in _CHOICES[name]:
             raise WrongAddress(
-                f"the database address sets {name} to an unknown value: it is one of {', '.join(_CHOICES[name])}"
+                f"{source.name} sets {spelled} to an unknown value: it is one of {', '.join(_CHOICES[name])}"
             )
         if name in _NUMBERS and value and not _NUMBER.fullmatch(value):
-            raise WrongAddress(f"the database address sets {name} to something that is not a whole number")
+            raise WrongAddress(f"{source.name} sets {spelled} to something that is not a whole number")
         if name in _HARMLESS and value and value.lower() not in _HARMLESS[name]:
             raise WrongAddress(
-                f"the database address asks {name} for more than czo-auth can do: "
+                f"{source.name} asks {spelled} for more than czo-auth can do: "
                 f"remove it, or set it to {_HARMLESS[name][0]}"
             )
     if "ssl" in parameters:
         raise WrongAddress("the database address sets ssl: write sslmode, for example sslmode=require")
+
+
+def _of_environment(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return what variables of libpq say and *parameters* do not, as far as the driver reads it or should have."""
+    found = {
+        name: value
+        for name in (*sorted(_DRIVER_READS), *_DEMANDS)
+        if (value := os.environ.get(_ENVIRONMENT.spelled(name))) and not parameters.get(name)
+    }
+    # With one of the two in the address, the driver asks the environment for neither.
+    for name in ("host", "port") if any(map(parameters.get, ("host", "hostaddr", "port"))) else ():
+        found.pop(name, None)
+    mode = parameters.get("sslmode") or found.get("sslmode") or "prefer"
+    # The driver opens certificates for TLS only, and those of authorities where it verifies the server.
+    for name in _FILES if mode == "disable" or parameters.get("sslrootcert") == "system" else ():
+        found.pop(name, None)
+    for name in ("sslrootcert", "sslcrl") if mode in ("allow", "prefer") else ():
+        found.pop(name, None)
+    return found
+
+
+def _check_environment(parameters: Mapping[str, str], found: Mapping[str, str]) -> None:
+    """
+    Refuse what the driver would stumble over at the first connection only, or not obey.
+
+    Raises:
+        WrongAddress: Names a variable.
+    """
+    _refuse_unusable(found, _ENVIRONMENT)
+    if found.get("sslrootcert") == "system":
+        raise WrongAddress(
+            "the environment sets PGSSLROOTCERT=system, which czo-auth reads in the database address only: "
+            "write sslrootcert=system there"
+        )
+    if parameters.get("service") or found.get("service"):
+        # It may say the rest.
+        return
+    together = dict(parameters) | dict(found)
+    try:
+        _places(together)
+        _tls(together)
+    except WrongAddress as error:
+        variables = ", ".join(sorted(map(_ENVIRONMENT.spelled, found)))
+        raise WrongAddress(f"{error} (the environment adds {variables})") from None
 
 
 def _places(parameters: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -340,6 +424,11 @@ def _places(parameters: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[int, 
         raise WrongAddress(
             "the database address sets hostaddr beside host, which czo-auth cannot obey: remove one of the two"
         )
+    for each in filter(None, addresses.split(",")):
+        if not _is_ip_address(each):
+            raise WrongAddress(
+                "the database address sets hostaddr to something that is not an IP address: a name goes into host"
+            )
     hosts = [each or "localhost" for each in (names or addresses).split(",")] if names or addresses else []
     ports = [_port(each) for each in (parameters.get("port") or "").split(",")]
     if not hosts:
@@ -354,6 +443,14 @@ def _places(parameters: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[int, 
             f"the database address has {len(ports)} ports for {len(hosts)} hosts: port needs one, or one for each"
         )
     return tuple(hosts), tuple(ports)
+
+
+def _is_ip_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _port(text: str) -> int:
