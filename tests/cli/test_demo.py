@@ -17,9 +17,9 @@ import psutil
 import pytest
 
 from czo_auth.cli.demo import play as play_module
-from czo_auth.cli.demo.cast import Cast, Person
 from czo_auth.cli.demo.client import Client
-from czo_auth.cli.demo.narrator import Mismatch, Narrator
+from czo_auth.cli.demo.printer import Mismatch, StepPrinter
+from czo_auth.cli.demo.users import DemoRun, Person
 from tests.cli.shell import PROGRAM, Shell
 from tests.support.processes import still_alive
 from tests.support.weak_hashes import IN_EVERY_PROCESS
@@ -90,8 +90,8 @@ def test_interrupted_demo_stops_its_server(fresh: Shell, tmp_path: Path) -> None
 def test_mismatch_is_reported_and_fails_the_demo(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def sign_up(cast: Cast, person: Person) -> None:
-        cast.client.ask("signs up", "GET", "/whoami", status=200, has={"kind": "session"})
+    def sign_up(demo_run: DemoRun, person: Person) -> None:
+        demo_run.client.ask("signs up", "GET", "/whoami", status=200, has={"kind": "session"})
 
     monkeypatch.setattr(play_module, "sign_up", sign_up)
     before = set(psutil.Process().children())
@@ -141,7 +141,7 @@ def answering(status: int, body: bytes) -> Iterator[str]:
 )
 def test_client_sees_every_difference(status: int, body: dict[str, object] | None) -> None:
     with answering(status, b"oops" if body is None else json.dumps(body).encode()) as url:
-        client = Client(url, "", Narrator())
+        client = Client(url, "", StepPrinter())
         with pytest.raises(Mismatch):
             client.ask(
                 "asks", "GET", "/x", status=401, code="INVALID_CODE", has={"session.aal": 2}, lacks=("token",)
@@ -150,8 +150,8 @@ def test_client_sees_every_difference(status: int, body: dict[str, object] | Non
 
 
 def test_waiting_ends_as_soon_as_it_may() -> None:
-    narrator = Narrator()
+    printer = StepPrinter()
     start = time.monotonic()
-    assert narrator.wait_until("nothing", lambda: time.monotonic() - start > 0.1, seconds=60)
-    assert not narrator.wait_until("something", lambda: False, seconds=0.3)
+    assert printer.wait_until("nothing", lambda: time.monotonic() - start > 0.1, seconds=60)
+    assert not printer.wait_until("something", lambda: False, seconds=0.3)
     assert time.monotonic() - start < 30

@@ -14,6 +14,6 @@ def demo() -> None:
     Ends with 0 only if every response was as documented. Data is in a temporary folder; other settings
     come from the environment.
     """
-    from czo_auth.cli.demo.play import play
+    from czo_auth.cli.demo.run import run_demo
 
-    raise SystemExit(play())
+    raise SystemExit(run_demo())

@@ -6,7 +6,7 @@ import base64
 from datetime import timedelta
 from typing import Final
 
-from czo_auth.cli.demo.narrator import Mismatch, Narrator
+from czo_auth.cli.demo.printer import Mismatch, StepPrinter
 from czo_auth.crypto import totp
 from czo_auth.runtime import utc_now
 
@@ -22,10 +22,10 @@ class Authenticator:
     of this one and of the next are all good, so that the demo hardly ever has to wait.
     """
 
-    def __init__(self, secret: str, *, drift: int, narrator: Narrator) -> None:
+    def __init__(self, secret: str, *, drift: int, printer: StepPrinter) -> None:
         self._secret = base64.b32decode(secret)
         self._drift = drift
-        self._narrator = narrator
+        self._narrator = printer
         self._spent: totp.Step = 0
 
     def code(self) -> str:

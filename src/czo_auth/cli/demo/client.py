@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import httpx
 
-from czo_auth.cli.demo.narrator import Mismatch, Narrator, clean
+from czo_auth.cli.demo.printer import Mismatch, StepPrinter, clean
 
 Answer = dict[str, Any]
 _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -23,10 +23,10 @@ class Client:
         base_path: Path that the API is mounted at.
     """
 
-    def __init__(self, url: str, base_path: str, narrator: Narrator) -> None:
+    def __init__(self, url: str, base_path: str, printer: StepPrinter) -> None:
         self._http = httpx.Client(base_url=url, timeout=60, trust_env=False)
         self._base_path = base_path
-        self._narrator = narrator
+        self._narrator = printer
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,20 +1,20 @@
-"""The acts of machines: an API key from its creation to its end, and one that belongs to an organization."""
+"""The parts about machines: an API key from creation to revocation, and a key of an organization."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from czo_auth.cli.demo.cast import Cast, Person, sign_in
 from czo_auth.cli.demo.client import same
-from czo_auth.cli.demo.narrator import Mismatch
+from czo_auth.cli.demo.printer import Mismatch
+from czo_auth.cli.demo.users import DemoRun, Person, sign_in
 
 _LAST_USED_SECONDS: Final = 20.0
 
 
-def api_key(cast: Cast, ada: Person) -> None:
-    """Play act 5."""
-    cast.narrator.chapter("Ada gives a machine an API key")
-    ask = cast.client.ask
+def api_key(demo_run: DemoRun, ada: Person) -> None:
+    """Create, use, list and revoke an API key."""
+    demo_run.printer.heading("Ada gives a machine an API key")
+    ask = demo_run.client.ask
     created = ask(
         "creates a key, shown only this once",
         "POST",
@@ -23,11 +23,11 @@ def api_key(cast: Cast, ada: Person) -> None:
         body={"name": "nightly export", "scopes": ["orders:read"], "expiresIn": 86400},
         status=201,
         has={"apiKey.scopes": ["orders:read"], "apiKey.enabled": True},
-        tell=lambda answer: f"key {cast.narrator.secret(answer['apiKey']['key'])}, orders:read, for a day",
+        tell=lambda answer: f"key {demo_run.printer.secret(answer['apiKey']['key'])}, orders:read, for a day",
     )["apiKey"]
     key, key_id = created["key"], created["id"]
     same("prefix", key[:8], created["prefix"])
-    same("key begins with", cast.settings.api_key_prefix, key[: len(cast.settings.api_key_prefix)])
+    same("key begins with", demo_run.settings.api_key_prefix, key[: len(demo_run.settings.api_key_prefix)])
     ask(
         "the machine uses it with REST",
         "GET",
@@ -91,10 +91,10 @@ def api_key(cast: Cast, ada: Person) -> None:
     )
 
 
-def organization(cast: Cast, mia: Person, *, stranger: Person) -> None:
-    """Play act 6: the key acts in one organization, and outsiders get none."""
-    cast.narrator.chapter("Mia, a merchant, has an organization and a key for it")
-    ask = cast.client.ask
+def organization(demo_run: DemoRun, mia: Person, *, stranger: Person) -> None:
+    """Create a key that acts in one organization; a user outside of it cannot create one."""
+    demo_run.printer.heading("Mia, a merchant, has an organization and a key for it")
+    ask = demo_run.client.ask
     answer = ask(
         "signs up with an organization",
         "POST",
@@ -104,7 +104,7 @@ def organization(cast: Cast, mia: Person, *, stranger: Person) -> None:
         has={"user.email": mia.email, "organization.name": "Mia’s Shop"},
     )
     mia.id, organization = answer["user"]["id"], answer["organization"]["id"]
-    sign_in(cast, mia, "signs in")
+    sign_in(demo_run, mia, "signs in")
     created = ask(
         "creates a key for that organization only",
         "POST",
@@ -113,7 +113,7 @@ def organization(cast: Cast, mia: Person, *, stranger: Person) -> None:
         body={"name": "till", "organizationId": organization, "scopes": ["stock:read"]},
         status=201,
         has={"apiKey.organizationId": organization},
-        tell=lambda answer: f"key {cast.narrator.secret(answer['apiKey']['key'])} of Mia’s Shop",
+        tell=lambda answer: f"key {demo_run.printer.secret(answer['apiKey']['key'])} of Mia’s Shop",
     )["apiKey"]
     ask(
         "the till uses it",
@@ -133,20 +133,20 @@ def organization(cast: Cast, mia: Person, *, stranger: Person) -> None:
         status=403,
         code="USER_NOT_MEMBER_OF_ORGANIZATION",
     )
-    _last_use_is_known(cast, mia, created["id"])
+    _check_last_use(demo_run, mia, created["id"])
 
 
-def _last_use_is_known(cast: Cast, mia: Person, key_id: str) -> None:
-    """The time of use is written in batches, in the background: it is visible after some seconds."""
-    cast.narrator.wait_until(
+def _check_last_use(demo_run: DemoRun, mia: Person, key_id: str) -> None:
+    """Check the time of last use, which is written in batches in the background: it is visible after some seconds."""
+    demo_run.printer.wait_until(
         "the time of last use is written every few seconds",
         lambda: (
-            cast.client.peek(f"/api-keys/{key_id}", mia.bearer).get("apiKey", {}).get("lastUsedAt")
+            demo_run.client.peek(f"/api-keys/{key_id}", mia.bearer).get("apiKey", {}).get("lastUsedAt")
             is not None
         ),
         seconds=_LAST_USED_SECONDS,
     )
-    answer = cast.client.ask(
+    answer = demo_run.client.ask(
         "sees when it was last used",
         "GET",
         f"/api-keys/{key_id}",

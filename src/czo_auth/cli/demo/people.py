@@ -1,19 +1,19 @@
-"""The acts of people: an account, two factors on and off, and an administrator who must have them."""
+"""The parts about people: an account, two factors on and off, and an administrator who must have them."""
 
 from __future__ import annotations
 
 import json
 
-from czo_auth.cli.demo.cast import Cast, Person, enroll, first_factor, sign_in, signed_in
 from czo_auth.cli.demo.client import same
+from czo_auth.cli.demo.users import DemoRun, Person, enroll, first_factor, sign_in, signed_in
 
 _SETUP = "TWO_FACTOR_SETUP_REQUIRED"
 
 
-def sign_up(cast: Cast, ada: Person) -> None:
-    """Play act 1."""
-    cast.narrator.chapter("Ada, a customer, signs up and signs in")
-    answer = cast.client.ask(
+def sign_up(demo_run: DemoRun, ada: Person) -> None:
+    """Sign up, and sign in with the password alone."""
+    demo_run.printer.heading("Ada, a customer, signs up and signs in")
+    answer = demo_run.client.ask(
         "signs up",
         "POST",
         "/customer/sign-up",
@@ -22,8 +22,8 @@ def sign_up(cast: Cast, ada: Person) -> None:
         has={"user.email": ada.email, "user.twoFactorEnabled": False},
     )
     ada.id = answer["user"]["id"]
-    sign_in(cast, ada, "signs in; the password is enough")
-    cast.client.ask(
+    sign_in(demo_run, ada, "signs in; the password is enough")
+    demo_run.client.ask(
         "is refused with a wrong password",
         "POST",
         "/customer/sign-in/email",
@@ -33,11 +33,11 @@ def sign_up(cast: Cast, ada: Person) -> None:
     )
 
 
-def turn_on(cast: Cast, person: Person) -> None:
-    """Play act 2."""
-    cast.narrator.chapter(f"{person.name} turns on two-factor authentication")
-    enroll(cast, person, draw=True)
-    cast.client.ask(
+def turn_on(demo_run: DemoRun, person: Person) -> None:
+    """Turn two factors on."""
+    demo_run.printer.heading(f"{person.name} turns on two-factor authentication")
+    enroll(demo_run, person, draw=True)
+    demo_run.client.ask(
         "never sees the secret again",
         "POST",
         "/two-factor/get-totp-uri",
@@ -48,11 +48,11 @@ def turn_on(cast: Cast, person: Person) -> None:
     )
 
 
-def sign_in_with_two_factors(cast: Cast, ada: Person) -> None:
-    """Play act 3: each way in, and each attempt to use something twice."""
-    cast.narrator.chapter("Ada signs in with two factors")
-    ask = cast.client.ask
-    challenge = first_factor(cast, ada)
+def sign_in_with_two_factors(demo_run: DemoRun, ada: Person) -> None:
+    """Sign in with a code and with a backup code; nothing can be used twice."""
+    demo_run.printer.heading("Ada signs in with two factors")
+    ask = demo_run.client.ask
+    challenge = first_factor(demo_run, ada)
     ask(
         "enters a wrong code",
         "POST",
@@ -70,12 +70,12 @@ def sign_in_with_two_factors(cast: Cast, ada: Person) -> None:
         status=200,
         has={"verified": True, "session.aal": 2, "session.amr": ["pwd", "otp"]},
     )
-    signed_in(cast, ada, answer)
+    signed_in(demo_run, ada, answer)
     ask(
         "cannot use that code a second time",
         "POST",
         "/two-factor/verify",
-        body={"challenge": first_factor(cast, ada), "code": code},
+        body={"challenge": first_factor(demo_run, ada), "code": code},
         status=401,
         code="INVALID_CODE",
     )
@@ -84,16 +84,16 @@ def sign_in_with_two_factors(cast: Cast, ada: Person) -> None:
         "without the phone, uses a backup code",
         "POST",
         "/two-factor/verify-backup-code",
-        body={"challenge": first_factor(cast, ada), "code": backup_code},
+        body={"challenge": first_factor(demo_run, ada), "code": backup_code},
         status=200,
         has={"verified": True, "session.aal": 2, "session.amr": ["pwd", "bkp"]},
     )
-    signed_in(cast, ada, answer)
+    signed_in(demo_run, ada, answer)
     ask(
         "cannot use the backup code again either",
         "POST",
         "/two-factor/verify-backup-code",
-        body={"challenge": first_factor(cast, ada), "code": backup_code},
+        body={"challenge": first_factor(demo_run, ada), "code": backup_code},
         status=401,
         code="INVALID_BACKUP_CODE",
     )
@@ -107,19 +107,21 @@ def sign_in_with_two_factors(cast: Cast, ada: Person) -> None:
     )
 
 
-def administrator(cast: Cast, root: Person) -> None:
-    """Play act 4."""
-    cast.narrator.chapter("An administrator can do nothing until two factors are on")
+def administrator(demo_run: DemoRun, root: Person) -> None:
+    """Create an administrator, who can do nothing before two factors are on."""
+    demo_run.printer.heading("An administrator can do nothing until two factors are on")
     words = ("users", "create", "--email", root.email, "--name", root.name, "--actor-type", "admin")
-    created = json.loads(cast.stage.command(*words, "--password-stdin", "--json", stdin=f"{root.password}\n"))
+    created = json.loads(
+        demo_run.server.command(*words, "--password-stdin", "--json", stdin=f"{root.password}\n")
+    )
     same("actorTypes", ["admin", "customer"], created["actorTypes"])
     root.id = created["id"]
-    cast.narrator.step(
+    demo_run.printer.step(
         "is created by the operator",
         "czo-auth users create --password-stdin",
         "admin, customer",
     )
-    ask = cast.client.ask
+    ask = demo_run.client.ask
     answer = ask(
         "signs in",
         "POST",
@@ -128,7 +130,7 @@ def administrator(cast: Cast, root: Person) -> None:
         status=200,
         has={"requires2FASetup": True, "session.restrictedTo": "two_factor_setup"},
     )
-    signed_in(cast, root, answer)
+    signed_in(demo_run, root, answer)
     ask("cannot list the users", "GET", "/admin/users", bearer=root.bearer, status=403, code=_SETUP)
     ask(
         "cannot create an API key",
@@ -148,7 +150,7 @@ def administrator(cast: Cast, root: Person) -> None:
         status=403,
         code=_SETUP,
     )
-    enroll(cast, root, draw=False)
+    enroll(demo_run, root, draw=False)
     ask(
         "can list the users now",
         "GET",
@@ -169,10 +171,10 @@ def administrator(cast: Cast, root: Person) -> None:
     )
 
 
-def turn_off(cast: Cast, ada: Person) -> None:
-    """Play act 7."""
-    cast.narrator.chapter("Ada turns two factors off again")
-    cast.client.ask(
+def turn_off(demo_run: DemoRun, ada: Person) -> None:
+    """Turn two factors off."""
+    demo_run.printer.heading("Ada turns two factors off again")
+    demo_run.client.ask(
         "cannot do it with a wrong password",
         "POST",
         "/two-factor/disable",
@@ -181,7 +183,7 @@ def turn_off(cast: Cast, ada: Person) -> None:
         status=400,
         code="INVALID_PASSWORD",
     )
-    cast.client.ask(
+    demo_run.client.ask(
         "can with the correct password",
         "POST",
         "/two-factor/disable",
@@ -190,4 +192,4 @@ def turn_off(cast: Cast, ada: Person) -> None:
         status=200,
         has={"status": True},
     )
-    sign_in(cast, ada, "signs in; the password is enough again")
+    sign_in(demo_run, ada, "signs in; the password is enough again")

@@ -10,76 +10,74 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from czo_auth.cli.demo.cast import Cast, new_person
 from czo_auth.cli.demo.client import Client
 from czo_auth.cli.demo.machines import api_key, organization
-from czo_auth.cli.demo.narrator import Mismatch, Narrator, clean
 from czo_auth.cli.demo.people import administrator, sign_in_with_two_factors, sign_up, turn_off, turn_on
-from czo_auth.cli.demo.record import record
-from czo_auth.cli.demo.stage import Stage, StageFault
+from czo_auth.cli.demo.printer import Mismatch, StepPrinter, clean
+from czo_auth.cli.demo.recorded import check_recorded
+from czo_auth.cli.demo.server import DemoServer, ServerFailed
+from czo_auth.cli.demo.users import DemoRun, new_person
 from czo_auth.cli.session import REFUSED, reporting
 
 
-def play() -> int:
-    """Run it; return 0 if every step behaved as documented."""
-    narrator = Narrator()
+def run_demo() -> int:
+    """Run the demo; return 0 if every step behaved as documented."""
+    printer = StepPrinter()
     with reporting():
         try:
             with _ended_by_signals(), tempfile.TemporaryDirectory(prefix="czo-auth-demo-") as folder:
-                _on_stage(Stage(Path(folder)), narrator)
+                _run_on(DemoServer(Path(folder)), printer)
         except Mismatch as mismatch:
-            narrator.say(
-                f"\nThe demo failed after {narrator.steps} steps: {clean(str(mismatch))}", "bold red"
-            )
+            printer.say(f"\nThe demo failed after {printer.steps} steps: {clean(str(mismatch))}", "bold red")
             return REFUSED
-        except StageFault as fault:
+        except ServerFailed as fault:
             # In the words of the server or the command.
             print(fault, file=sys.stderr)
             return fault.code
-        narrator.say(f"\nAll {narrator.steps} steps behaved as documented.", "bold green")
+        printer.say(f"\nAll {printer.steps} steps behaved as documented.", "bold green")
     return 0
 
 
-def _on_stage(stage: Stage, narrator: Narrator) -> None:
+def _run_on(server: DemoServer, printer: StepPrinter) -> None:
     from czo_auth.deployment import read_settings
 
     settings = read_settings()
     try:
-        url = stage.start()
-        narrator.say(f"A new server answers on {url}; its data is in a temporary folder.")
-        client = Client(url, settings.base_path, narrator)
+        url = server.start()
+        printer.say(f"A new server answers on {url}; its data is in a temporary folder.")
+        client = Client(url, settings.base_path, printer)
         try:
-            _perform(Cast(client=client, stage=stage, narrator=narrator, settings=settings))
+            _run_parts(DemoRun(client=client, server=server, printer=printer, settings=settings))
         finally:
             client.close()
     except BaseException:
-        _stop_ignoring_faults(stage)
+        _stop_ignoring_faults(server)
         raise
-    stage.stop()
+    server.stop()
 
 
-def _perform(cast: Cast) -> None:
-    ada = new_person(cast, "Ada", "customer")
-    root = new_person(cast, "Root", "admin")
-    mia = new_person(cast, "Mia", "merchant")
+def _run_parts(demo_run: DemoRun) -> None:
+    ada = new_person(demo_run, "Ada", "customer")
+    root = new_person(demo_run, "Root", "admin")
+    mia = new_person(demo_run, "Mia", "merchant")
     try:
-        sign_up(cast, ada)
-        turn_on(cast, ada)
-        sign_in_with_two_factors(cast, ada)
-        administrator(cast, root)
-        api_key(cast, ada)
-        organization(cast, mia, stranger=ada)
-        turn_off(cast, ada)
-        record(cast, {person.id: person.name for person in (ada, root, mia)}, ada)
+        sign_up(demo_run, ada)
+        turn_on(demo_run, ada)
+        sign_in_with_two_factors(demo_run, ada)
+        administrator(demo_run, root)
+        api_key(demo_run, ada)
+        organization(demo_run, mia, stranger=ada)
+        turn_off(demo_run, ada)
+        check_recorded(demo_run, {person.id: person.name for person in (ada, root, mia)}, ada)
     except (LookupError, TypeError) as fault:
         raise Mismatch("answers with all their fields", f"one without {fault}") from None
 
 
-def _stop_ignoring_faults(stage: Stage) -> None:
+def _stop_ignoring_faults(server: DemoServer) -> None:
     """End the server without a message; only the earlier failure matters."""
     try:
-        stage.stop()
-    except StageFault:
+        server.stop()
+    except ServerFailed:
         return
 
 

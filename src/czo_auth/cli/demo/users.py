@@ -1,4 +1,4 @@
-"""The users of the demo, and what several parts share: sign in, enroll a second factor."""
+"""The users of the demo, and steps that several parts share: sign in, enroll a second factor."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from czo_auth.cli.demo.authenticator import Authenticator
 from czo_auth.cli.demo.client import Client, same
-from czo_auth.cli.demo.narrator import Mismatch, Narrator
-from czo_auth.cli.demo.stage import Stage
+from czo_auth.cli.demo.printer import Mismatch, StepPrinter
+from czo_auth.cli.demo.server import DemoServer
 from czo_auth.crypto import qr, tokens
 
 if TYPE_CHECKING:
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Cast:
+class DemoRun:
     """The state that the parts share."""
 
     client: Client
-    stage: Stage
-    narrator: Narrator
+    server: DemoServer
+    printer: StepPrinter
     settings: Settings
 
 
@@ -48,7 +48,7 @@ class Person:
         return self._phone().code()
 
     def wrong_code(self) -> str:
-        """Make up a code."""
+        """Return a code that is wrong at any time."""
         return self._phone().wrong_code()
 
     def _phone(self) -> Authenticator:
@@ -57,16 +57,16 @@ class Person:
         return self.phone
 
 
-def new_person(cast: Cast, name: str, actor: str) -> Person:
-    """Make up a user with a unique password."""
+def new_person(demo_run: DemoRun, name: str, actor: str) -> Person:
+    """Return a user with a unique password, who has not signed up yet."""
     password = f"demo {tokens.new_token('')[:20]}"
-    cast.narrator.secret(password)
+    demo_run.printer.secret(password)
     return Person(name=name, email=f"{name.lower()}@example.com", actor=actor, password=password)
 
 
-def sign_in(cast: Cast, person: Person, what: str) -> None:
+def sign_in(demo_run: DemoRun, person: Person, what: str) -> None:
     """Sign in where the password is enough."""
-    answer = cast.client.ask(
+    answer = demo_run.client.ask(
         what,
         "POST",
         f"/{person.actor}/sign-in/email",
@@ -74,19 +74,19 @@ def sign_in(cast: Cast, person: Person, what: str) -> None:
         status=200,
         has={"requires2FA": False, "session.aal": 1, "session.amr": ["pwd"]},
     )
-    signed_in(cast, person, answer)
+    signed_in(demo_run, person, answer)
 
 
-def signed_in(cast: Cast, person: Person, answer: dict[str, Any]) -> None:
+def signed_in(demo_run: DemoRun, person: Person, answer: dict[str, Any]) -> None:
     """Use the session in *answer* from now on."""
     person.bearer = answer["accessToken"]
-    cast.narrator.secret(answer["accessToken"])
-    cast.narrator.secret(answer["refreshToken"])
+    demo_run.printer.secret(answer["accessToken"])
+    demo_run.printer.secret(answer["refreshToken"])
 
 
-def first_factor(cast: Cast, person: Person) -> str:
+def first_factor(demo_run: DemoRun, person: Person) -> str:
     """Sign in with the password where that is not enough; return the challenge."""
-    answer = cast.client.ask(
+    answer = demo_run.client.ask(
         "the password alone is no longer enough",
         "POST",
         f"/{person.actor}/sign-in/email",
@@ -95,22 +95,22 @@ def first_factor(cast: Cast, person: Person) -> str:
         has={"requires2FA": True, "twoFactorMethods": ["totp", "backup-code"]},
         lacks=("session", "accessToken", "refreshToken", "token"),
         tell=lambda answer: (
-            f"requires2FA: true, challenge {cast.narrator.secret(answer['challenge'])}, no session"
+            f"requires2FA: true, challenge {demo_run.printer.secret(answer['challenge'])}, no session"
         ),
     )
     return str(answer["challenge"])
 
 
-def enroll(cast: Cast, person: Person, *, draw: bool) -> None:
+def enroll(demo_run: DemoRun, person: Person, *, draw: bool) -> None:
     """Turn two factors on: a secret, ten codes, and the first code from the phone."""
-    narrator = cast.narrator
+    printer = demo_run.printer
 
     def shown(answer: dict[str, Any]) -> str:
         return (
-            f"secret {narrator.secret(answer['secret'])}, QR code, {len(answer['backupCodes'])} backup codes"
+            f"secret {printer.secret(answer['secret'])}, QR code, {len(answer['backupCodes'])} backup codes"
         )
 
-    answer = cast.client.ask(
+    answer = demo_run.client.ask(
         "requests a secret",
         "POST",
         "/two-factor/enable",
@@ -123,10 +123,10 @@ def enroll(cast: Cast, person: Person, *, draw: bool) -> None:
     person.backup_codes = answer["backupCodes"]
     same("number of backup codes", 10, len(set(person.backup_codes)))
     for code in person.backup_codes:
-        narrator.secret(code)
+        printer.secret(code)
     if draw:
-        narrator.drawing("\n" + qr.terminal(answer["totpURI"]))
-    cast.client.ask(
+        printer.drawing("\n" + qr.terminal(answer["totpURI"]))
+    demo_run.client.ask(
         "has no active factor yet",
         "GET",
         "/two-factor",
@@ -134,8 +134,8 @@ def enroll(cast: Cast, person: Person, *, draw: bool) -> None:
         status=200,
         has={"enabled": False, "pending": True},
     )
-    person.phone = Authenticator(answer["secret"], drift=cast.settings.totp_drift, narrator=narrator)
-    confirmed = cast.client.ask(
+    person.phone = Authenticator(answer["secret"], drift=demo_run.settings.totp_drift, printer=printer)
+    confirmed = demo_run.client.ask(
         "confirms with a code from the phone",
         "POST",
         "/two-factor/verify",
@@ -144,4 +144,4 @@ def enroll(cast: Cast, person: Person, *, draw: bool) -> None:
         status=200,
         has={"verified": True, "session.aal": 2, "session.amr": ["pwd", "otp"]},
     )
-    signed_in(cast, person, confirmed)
+    signed_in(demo_run, person, confirmed)

@@ -23,7 +23,7 @@ class Mismatch(Exception):
         super().__init__(f"expected {expected}, got {got}")
 
 
-class Narrator:
+class StepPrinter:
     """Prints steps as they happen, and remembers which secrets were shown to the client."""
 
     def __init__(self) -> None:
@@ -36,8 +36,8 @@ class Narrator:
         """Whether a person is watching."""
         return self._console.is_terminal
 
-    def chapter(self, title: str) -> None:
-        """Begin a part."""
+    def heading(self, title: str) -> None:
+        """Print the heading of a part."""
         self._console.print(Text(f"\n{title}", style="bold"))
 
     def step(self, what: str, asked: str, answer: str) -> None:

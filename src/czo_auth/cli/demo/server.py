@@ -26,7 +26,7 @@ _NOT_OURS: Final = (
 )
 
 
-class StageFault(Exception):
+class ServerFailed(Exception):
     """The server did not start, or a command failed; *code* is the exit code to end with."""
 
     def __init__(self, message: str, code: int) -> None:
@@ -34,7 +34,7 @@ class StageFault(Exception):
         self.code = code
 
 
-class Stage:
+class DemoServer:
     """
     One server and its folder.
 
@@ -54,7 +54,7 @@ class Stage:
         Start the server on a free port and wait until it answers; return its address.
 
         Raises:
-            StageFault: It did not start.
+            ServerFailed: It did not start.
         """
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 - this program itself
@@ -70,16 +70,16 @@ class Stage:
             if found := _READY.search(self.output()):
                 return found[1]
             if ended is not None:
-                raise StageFault(self.output().strip() or "the server stopped at once", ended or 1)
+                raise ServerFailed(self.output().strip() or "the server stopped at once", ended or 1)
             time.sleep(0.02)
-        raise StageFault(f"the server did not answer within {_START_SECONDS} s", 1)
+        raise ServerFailed(f"the server did not answer within {_START_SECONDS} s", 1)
 
     def stop(self) -> None:
         """
         End the server, in any state.
 
         Raises:
-            StageFault: It did not end by itself, or not with status 0.
+            ServerFailed: It did not end by itself, or not with status 0.
         """
         process, self._process = self._process, None
         if process is None or process.poll() is not None:
@@ -90,16 +90,16 @@ class Stage:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise StageFault("the server did not stop when asked", 1) from None
+            raise ServerFailed("the server did not stop when asked", 1) from None
         if status != 0:
-            raise StageFault(f"the server stopped with status {status}", 1)
+            raise ServerFailed(f"the server stopped with status {status}", 1)
 
     def command(self, *words: str, stdin: str = "") -> str:
         """
         Run a command of the command line on the same data; return what it printed.
 
         Raises:
-            StageFault: It failed.
+            ServerFailed: It failed.
         """
         done = subprocess.run(  # noqa: S603 - this program itself
             [*_PROGRAM, *words],
@@ -111,7 +111,7 @@ class Stage:
             check=False,
         )
         if done.returncode != 0:
-            raise StageFault(
+            raise ServerFailed(
                 f"czo-auth {' '.join(words)} ended with {done.returncode}: {done.stderr.strip()}", 1
             )
         return done.stdout
