@@ -15,7 +15,7 @@ from czo_auth.core import limits
 from czo_auth.core.context import system_context
 from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.fields import checked_image, checked_metadata, checked_name
-from czo_auth.core.flows.administration.import_users import ImportUsers, KnownUser
+from czo_auth.core.flows.administration.import_users import ImportUsers, SourceUser
 from czo_auth.core.flows.api_keys.changes import ApiKeyChanges
 from czo_auth.core.flows.api_keys.new_key import NewApiKey
 from czo_auth.core.flows.organizations.changes import NewOrganization, OrganizationChanges
@@ -95,8 +95,8 @@ async def sign_up_with_an_organization(timed: Timed, _: Principal, name: str) ->
 
 
 async def import_user(timed: Timed, _: Principal, name: str) -> object:
-    known = KnownUser(email="old@example.com", name=name, password_hash=None)
-    return await ImportUsers(timed.runtime.services).bring(known, **how(timed))
+    known = SourceUser(email="old@example.com", name=name, password_hash=None)
+    return await ImportUsers(timed.runtime.services).import_user(known, **how(timed))
 
 
 async def rename(timed: Timed, principal: Principal, name: str) -> object:

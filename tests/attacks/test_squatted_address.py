@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from czo_auth.core.context import system_context
-from czo_auth.core.flows.administration.import_users import KnownUser
+from czo_auth.core.flows.administration.import_users import SourceUser
 from czo_auth.core.text import iso_timestamp
 from czo_auth.translations import shipped
 from tests.contract.acting import create_key, found, is_accepted, join
@@ -133,11 +133,13 @@ async def test_factor_stays_on_accounts_that_were_made_for_people(timed: Timed, 
 
 
 async def test_accounts_that_were_made_for_people_say_by_whom(timed: Timed) -> None:
-    known = KnownUser(email="imported@example.com", name="Ada", password_hash=None)
+    known = SourceUser(email="imported@example.com", name="Ada", password_hash=None)
     importing = timed.auth.services
     from czo_auth.core.flows.administration.import_users import ImportUsers
 
-    assert await ImportUsers(importing).bring(known, context=system_context(timed.clock())) == "imported"
+    assert (
+        await ImportUsers(importing).import_user(known, context=system_context(timed.clock())) == "imported"
+    )
     found_user = await timed.auth.services.transactions.read(lambda tx: tx.users.find_by_email(known.email))
     assert found_user is not None
     assert found_user.made_by == "import"

@@ -8,7 +8,7 @@ import pytest
 
 from czo_auth.core.context import system_context
 from czo_auth.core.events.types import REAUTHENTICATED, AuditEvent
-from czo_auth.core.flows.administration.import_users import ImportUsers, KnownUser
+from czo_auth.core.flows.administration.import_users import ImportUsers, SourceUser
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
 from tests.attacks.test_lists_and_keys_without_end import DAY, SECOND, add_keys, url_of
@@ -48,8 +48,8 @@ async def test_export_of_ten_thousand_records_and_keys_asks_for_batches_and_is_c
 
 
 # --- an import beside other work -------------------------------------------------------------------------------------
-def known(account: Account, name: str = "Imported") -> KnownUser:
-    return KnownUser(email=account.email, name=name, password_hash=None)
+def known(account: Account, name: str = "Imported") -> SourceUser:
+    return SourceUser(email=account.email, name=name, password_hash=None)
 
 
 @pytest.mark.each_database
@@ -58,12 +58,12 @@ async def test_user_deleted_during_an_import_is_whole_or_gone(timed: Timed) -> N
     importing = ImportUsers(timed.auth.services)
     outcomes = await asyncio.gather(
         *(
-            importing.bring(known(account, f"Name {each}"), context=system_context(timed.clock()))
+            importing.import_user(known(account, f"Name {each}"), context=system_context(timed.clock()))
             for each in range(4)
         ),
         delete(timed, session),
         *(
-            importing.bring(known(account, f"Name {each}"), context=system_context(timed.clock()))
+            importing.import_user(known(account, f"Name {each}"), context=system_context(timed.clock()))
             for each in range(4)
         ),
     )
@@ -84,7 +84,7 @@ async def test_imports_of_one_new_user_at_once_make_one(timed: Timed) -> None:
     account = Account(email="twice@example.com")
     importing = ImportUsers(timed.auth.services)
     outcomes = await asyncio.gather(
-        *(importing.bring(known(account), context=system_context(timed.clock())) for _ in range(6))
+        *(importing.import_user(known(account), context=system_context(timed.clock())) for _ in range(6))
     )
     assert sorted(outcomes) == ["imported", *["unchanged"] * 5]
 
@@ -102,7 +102,7 @@ async def test_import_that_found_somebody_who_is_gone_makes_a_new_user(
         return found
 
     monkeypatch.setattr(ImportUsers, "_find", find)
-    outcome = await ImportUsers(timed.auth.services).bring(
+    outcome = await ImportUsers(timed.auth.services).import_user(
         known(account), context=system_context(timed.clock())
     )
     assert outcome == "imported"

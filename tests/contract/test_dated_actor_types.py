@@ -11,7 +11,7 @@ import pytest
 from czo_auth import ActorType
 from czo_auth.core.actors import ADMIN, CUSTOMER
 from czo_auth.core.context import system_context
-from czo_auth.core.flows.administration.import_users import ImportUsers, KnownUser
+from czo_auth.core.flows.administration.import_users import ImportUsers, SourceUser
 from czo_auth.core.flows.administration.overview import read_overview
 from tests.contract.acting import create_key
 from tests.contract.checks import accepted, refused
@@ -114,7 +114,7 @@ async def test_grace_runs_from_the_first_grant_and_no_later_one_renews_it(deploy
 
 async def test_imported_user_has_the_grace_however_old_the_account_is(deploy: Deploy) -> None:
     timed = await deployed(deploy)
-    known = KnownUser(
+    known = SourceUser(
         email="imp@example.com",
         name="Imp",
         password_hash=None,
@@ -122,7 +122,7 @@ async def test_imported_user_has_the_grace_however_old_the_account_is(deploy: De
         created_at=datetime(2015, 1, 1, tzinfo=UTC),
     )
     context = system_context(timed.clock())
-    await ImportUsers(timed.auth.services).bring(known, context=context)
+    await ImportUsers(timed.auth.services).import_user(known, context=context)
     user = await timed.auth.administration.find_by_email(known.email)
     assert not timed.auth.services.must_enroll(user, now=timed.clock() + GRACE - DAY)
     assert timed.auth.services.must_enroll(user, now=timed.clock() + GRACE)

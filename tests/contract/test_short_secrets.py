@@ -11,8 +11,8 @@ import pytest
 
 from czo_auth.core.context import system_context
 from czo_auth.core.flows.administration.import_accounts import ImportAccounts
-from czo_auth.core.flows.administration.import_records import KnownAccount, KnownTotp
-from czo_auth.core.flows.administration.import_users import KnownUser
+from czo_auth.core.flows.administration.import_records import SourceAccount, SourceTotp
+from czo_auth.core.flows.administration.import_users import SourceUser
 from tests.contract.acting import create_key
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
@@ -30,19 +30,19 @@ async def moved_in(timed: Timed, *, secret: bytes = SHORT) -> Account:
     """Bring somebody in who has an authenticator app; they have the phone that they had."""
     number = next(_numbers)
     account = Account(email=f"mover-{number}@example.com")
-    known = KnownAccount(
+    known = SourceAccount(
         source_id=str(number),
-        user=KnownUser(
+        user=SourceUser(
             email=account.email,
             name="Mover",
             password_hash=await timed.auth.services.hashing.hash_password(PASSWORD),
             email_verified=True,
         ),
-        totp=KnownTotp(secret=secret),
+        totp=SourceTotp(secret=secret),
     )
     importing = ImportAccounts(timed.auth.services, source="old", rp_id=None, renew_within=TERM)
-    brought = await importing.bring_account(known, context=system_context(timed.clock()))
-    assert ("totp", "imported") in brought.outcomes
+    imported = await importing.import_account(known, context=system_context(timed.clock()))
+    assert ("totp", "imported") in imported.outcomes
     account.phone = Phone(base64.b32encode(secret).decode(), timed.clock)
     timed.time.now += timedelta(minutes=2)
     return account

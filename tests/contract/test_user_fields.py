@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from czo_auth import Settings, server_only
 from czo_auth.core.context import system_context
 from czo_auth.core.errors import ValidationFailed
-from czo_auth.core.flows.administration.import_users import ImportUsers, KnownUser
+from czo_auth.core.flows.administration.import_users import ImportUsers, SourceUser
 from tests.contract.acting import graphql
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
@@ -144,8 +144,8 @@ async def test_second_import_takes_the_fields_that_it_gives(here: Timed) -> None
     importing, context = ImportUsers(here.auth.services), system_context(here.clock())
 
     async def bring(**fields: object) -> str:
-        known = KnownUser(email="imp@example.com", name="Imp", password_hash=None, fields=fields)
-        return await importing.bring(known, context=context)
+        known = SourceUser(email="imp@example.com", name="Imp", password_hash=None, fields=fields)
+        return await importing.import_user(known, context=context)
 
     async def stored() -> object:
         return (await here.auth.administration.find_by_email("imp@example.com")).fields

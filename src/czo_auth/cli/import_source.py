@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from czo_auth.auth import Auth
-    from czo_auth.core.flows.administration.import_records import KnownAccount, KnownOrganization
+    from czo_auth.core.flows.administration.import_records import SourceAccount, SourceOrganization
     from czo_auth.importers import ReaderOptions, Unreadable
 
 EXAMPLE = examples(
@@ -89,7 +89,7 @@ def import_source(
     from czo_auth.cli.session import CANNOT_START, REFUSED, fail, operator_context, refusal_sentence, run
     from czo_auth.core.errors import Refusal, Unavailable
     from czo_auth.core.flows.administration.import_accounts import ImportAccounts
-    from czo_auth.core.flows.administration.import_records import KnownAccount, KnownOrganization
+    from czo_auth.core.flows.administration.import_records import SourceAccount, SourceOrganization
     from czo_auth.importers import SOURCES, ReaderOptions
     from czo_auth.importers.source import SourceRefused
 
@@ -109,26 +109,26 @@ def import_source(
             renew_within=timedelta(days=renew_days),
             dry_run=dry_run,
         )
-        async for known in _everything(source, origin, options):
+        async for record in _everything(source, origin, options):
             context = operator_context(auth.now())
             try:
-                if isinstance(known, KnownAccount):
-                    imported = await importing.bring_account(known, context=context)
-                elif isinstance(known, KnownOrganization):
-                    imported = await importing.bring_organization(known, context=context)
+                if isinstance(record, SourceAccount):
+                    imported = await importing.import_account(record, context=context)
+                elif isinstance(record, SourceOrganization):
+                    imported = await importing.import_organization(record, context=context)
                 else:
                     counts["user", "refused"] += 1
-                    notes.append({"id": known.source_id, "note": known.why})
+                    notes.append({"id": record.source_id, "note": record.why})
                     continue
             except Unavailable:
                 raise
             except Refusal as refusal:
-                kind = "user" if isinstance(known, KnownAccount) else "organization"
+                kind = "user" if isinstance(record, SourceAccount) else "organization"
                 counts[kind, "refused"] += 1
-                notes.append({"id": known.source_id, "note": refusal_sentence(refusal, with_fields=True)})
+                notes.append({"id": record.source_id, "note": refusal_sentence(refusal, with_fields=True)})
                 continue
             counts.update(imported.outcomes)
-            notes.extend({"id": known.source_id, "note": note} for note in imported.notes)
+            notes.extend({"id": record.source_id, "note": note} for note in imported.notes)
 
     try:
         run(act, data_dir=data_dir, database_url=database_url)
@@ -139,13 +139,13 @@ def import_source(
 
 async def _everything(
     source: str, origin: str, options: ReaderOptions
-) -> AsyncIterator[KnownAccount | KnownOrganization | Unreadable]:
+) -> AsyncIterator[SourceAccount | SourceOrganization | Unreadable]:
     from czo_auth.importers import reader_of
     from czo_auth.importers.source import open_source
 
     if source == "json-lines":
-        for known in _json_lines(origin):
-            yield known
+        for record in _json_lines(origin):
+            yield record
         return
     async with open_source(origin) as database:
         reader = reader_of(source, database, options)
@@ -167,8 +167,8 @@ def _json_lines(origin: str) -> Any:
     except OSError as error:
         raise SourceRefused(f"{origin} cannot be read: {error.strerror}") from None
     with stream:
-        for number, known in read_accounts(stream):
-            yield Unreadable(source_id=f"line {number}", why=known) if isinstance(known, str) else known
+        for number, record in read_accounts(stream):
+            yield Unreadable(source_id=f"line {number}", why=record) if isinstance(record, str) else record
 
 
 def _secrets(file: Path | None) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from czo_auth.auth import Auth
-    from czo_auth.core.flows.administration.import_users import KnownUser
+    from czo_auth.core.flows.administration.import_users import SourceUser
 
 EXAMPLE = examples("czo-auth users import < users.jsonl")
 
@@ -53,12 +53,12 @@ def import_users(
     async def act(auth: Auth) -> Counter[str]:
         importing = ImportUsers(auth.services)
         counts: Counter[str] = Counter()
-        for number, known in read_users(sys.stdin.buffer):
+        for number, record in read_users(sys.stdin.buffer):
             try:
-                if isinstance(known, str):
-                    raise UnreadableLine(known)
-                refuse_administrators(auth, known, allowed or [])
-                counts[await importing.bring(known, context=operator_context(auth.now()))] += 1
+                if isinstance(record, str):
+                    raise UnreadableLine(record)
+                refuse_administrators(auth, record, allowed or [])
+                counts[await importing.import_user(record, context=operator_context(auth.now()))] += 1
             except Unavailable:
                 raise
             except (UnreadableLine, Refusal) as error:
@@ -80,9 +80,9 @@ class UnreadableLine(Exception):
     """A line is not a user; the message says why, without its contents."""
 
 
-def refuse_administrators(auth: Auth, known: KnownUser, allowed: Sequence[str]) -> None:
+def refuse_administrators(auth: Auth, record: SourceUser, allowed: Sequence[str]) -> None:
     """Refuse a line that would make somebody an administrator, unless the command allows it."""
-    for name in known.actor_types:
+    for name in record.actor_types:
         if auth.services.actors.administers(name) and name not in allowed:
             raise UnreadableLine(
                 f"the actor type {name} administers: --allow-actor-type {name} lets lines give it."

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Final, Protocol
 
-from czo_auth.core.flows.administration.import_records import KnownAccount, KnownOrganization
+from czo_auth.core.flows.administration.import_records import SourceAccount, SourceOrganization
 from czo_auth.importers.source import Source
 
 SOURCES: Final[dict[str, str]] = {
@@ -45,10 +45,10 @@ class ReaderOptions:
 class Reader(Protocol):
     """Reads one source by id, in batches, so that memory does not grow with the source."""
 
-    def accounts(self) -> AsyncIterator[KnownAccount | Unreadable]:
+    def accounts(self) -> AsyncIterator[SourceAccount | Unreadable]:
         """Read the users and their credentials."""
 
-    def organizations(self) -> AsyncIterator[KnownOrganization]:
+    def organizations(self) -> AsyncIterator[SourceOrganization]:
         """Read the organizations with their members; none if the source has no organizations."""
 
 

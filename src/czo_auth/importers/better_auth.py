@@ -16,13 +16,13 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 
 from czo_auth.core.flows.administration.import_records import (
-    KnownAccount,
-    KnownApiKey,
-    KnownOrganization,
-    KnownPasskey,
-    KnownTotp,
+    SourceAccount,
+    SourceApiKey,
+    SourceOrganization,
+    SourcePasskey,
+    SourceTotp,
 )
-from czo_auth.core.flows.administration.import_users import KnownUser
+from czo_auth.core.flows.administration.import_users import SourceUser
 from czo_auth.core.organizations import roles
 from czo_auth.crypto import base64url
 from czo_auth.importers import Reader, ReaderOptions, Unreadable
@@ -44,7 +44,7 @@ class _BetterAuth:
         self._options = options
         self._users = options.users_table or "user"
 
-    async def accounts(self) -> AsyncIterator[KnownAccount | Unreadable]:
+    async def accounts(self) -> AsyncIterator[SourceAccount | Unreadable]:
         await require_tables(self._source, self._users, "account")
         if await self._source.columns("twoFactor") and not self._options.secrets:
             raise SourceRefused("TOTP secrets are sealed: give better-auth's secret with --secret-file")
@@ -58,7 +58,7 @@ class _BetterAuth:
                 found = row["id"]
                 yield self._account(row, passwords[found], factors[found], passkeys[found], keys[str(found)])
 
-    async def organizations(self) -> AsyncIterator[KnownOrganization]:
+    async def organizations(self) -> AsyncIterator[SourceOrganization]:
         if not await self._source.columns("organization"):
             return
         async for organizations in self._source.rows("organization"):
@@ -71,7 +71,7 @@ class _BetterAuth:
                 metadata = json_of(row.get("metadata"))
                 notes: list[str] = []
                 taken = tuple(filter(None, (_api_key(each, notes) for each in keys[str(row["id"])])))
-                yield KnownOrganization(
+                yield SourceOrganization(
                     source_id=str(row["id"]),
                     name=row["name"],
                     slug=str(row["slug"]).lower(),
@@ -103,15 +103,15 @@ class _BetterAuth:
 
     def _account(
         self, row: Row, accounts: list[Row], factors: list[Row], passkeys: list[Row], keys: list[Row]
-    ) -> KnownAccount:
+    ) -> SourceAccount:
         notes: list[str] = []
         password = next((each["password"] for each in accounts if each["providerId"] == "credential"), None)
         others = sorted({str(each["providerId"]) for each in accounts} - {"credential"})
         if others:
-            notes.append(f"sign-in by {', '.join(others)} was not taken")
-        return KnownAccount(
+            notes.append(f"sign-in by {', '.join(others)} was not imported")
+        return SourceAccount(
             source_id=str(row["id"]),
-            user=KnownUser(
+            user=SourceUser(
                 email=row["email"],
                 name=row["name"] or row["email"].partition("@")[0],
                 password_hash=password,
@@ -126,7 +126,7 @@ class _BetterAuth:
             notes=tuple(notes),
         )
 
-    def _totp(self, row: Row, factors: list[Row], notes: list[str]) -> KnownTotp | None:
+    def _totp(self, row: Row, factors: list[Row], notes: list[str]) -> SourceTotp | None:
         verified = [each for each in factors if each.get("verified", True) in (True, 1, None)]
         if not row.get("twoFactorEnabled") or not verified:
             return None
@@ -136,17 +136,17 @@ class _BetterAuth:
             notes.append("the TOTP secret does not open with the secret that was given")
             return None
         # The text itself is the key; authenticator apps store it in base32.
-        return KnownTotp(secret=secret.encode())
+        return SourceTotp(secret=secret.encode())
 
 
-def _passkey(row: Row, notes: list[str]) -> KnownPasskey | None:
+def _passkey(row: Row, notes: list[str]) -> SourcePasskey | None:
     try:
         public_key = base64.b64decode(row["publicKey"], validate=True)
         credential_id = base64url.decode(row["credentialID"])
     except (ValueError, binascii.Error, TypeError):
         notes.append("a passkey cannot be read")
         return None
-    return KnownPasskey(
+    return SourcePasskey(
         name=row.get("name"),
         credential_id=base64url.encode(credential_id),
         public_key=base64url.encode(public_key),
@@ -161,17 +161,17 @@ def _passkey(row: Row, notes: list[str]) -> KnownPasskey | None:
     )
 
 
-def _api_key(row: Row, notes: list[str]) -> KnownApiKey | None:
+def _api_key(row: Row, notes: list[str]) -> SourceApiKey | None:
     name = row.get("name") or "imported"
     try:
         digest = base64url.decode(row["key"])
     except ValueError:
         digest = b""
     if len(digest) != _KEY_DIGEST_BYTES:
-        notes.append(f"the API key {name!r} was not taken: it is not kept as a digest of SHA-256")
+        notes.append(f"the API key {name!r} was not imported: it is not kept as a digest of SHA-256")
         return None
     permissions = json_of(row.get("permissions"))
-    return KnownApiKey(
+    return SourceApiKey(
         source_id=str(row["id"]),
         digest=digest.hex(),
         prefix=row.get("prefix") or "",

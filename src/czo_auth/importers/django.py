@@ -14,12 +14,12 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from czo_auth.core.flows.administration.import_records import (
-    KnownAccount,
-    KnownOrganization,
-    KnownPasskey,
-    KnownTotp,
+    SourceAccount,
+    SourceOrganization,
+    SourcePasskey,
+    SourceTotp,
 )
-from czo_auth.core.flows.administration.import_users import KnownUser
+from czo_auth.core.flows.administration.import_users import SourceUser
 from czo_auth.crypto import base64url, passwords
 from czo_auth.importers import ReaderOptions, Unreadable
 from czo_auth.importers.source import Row, Source, SourceRefused, require_tables, time_of
@@ -31,8 +31,8 @@ USERS = "auth_user"
 class Factors:
     """The credentials of one user; filled by a reader."""
 
-    totp: KnownTotp | None = None
-    passkeys: list[KnownPasskey] = field(default_factory=list)
+    totp: SourceTotp | None = None
+    passkeys: list[SourcePasskey] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     email: str | None = None
     email_verified: bool = False
@@ -57,7 +57,7 @@ class DjangoReader(ABC):
     async def add_factors(self, rows: Sequence[Row], factors: defaultdict[object, Factors]) -> None:
         """Read the credentials of the users in *rows*, by their ids."""
 
-    async def accounts(self) -> AsyncIterator[KnownAccount | Unreadable]:
+    async def accounts(self) -> AsyncIterator[SourceAccount | Unreadable]:
         """Read the users and their credentials."""
         await require_tables(self.source, self.users, *self.tables)
         key = "id" if "id" in await self.source.columns(self.users) else "user_id"
@@ -67,9 +67,9 @@ class DjangoReader(ABC):
             for row in rows:
                 yield account_of(row, factors[row[key]], key=key)
 
-    async def organizations(self) -> AsyncIterator[KnownOrganization]:
+    async def organizations(self) -> AsyncIterator[SourceOrganization]:
         """Read nothing: Django has no organizations of its own."""
-        none: tuple[KnownOrganization, ...] = ()
+        none: tuple[SourceOrganization, ...] = ()
         for each in none:
             yield each
 
@@ -80,11 +80,11 @@ class DjangoReader(ABC):
         try:
             return self.options.decrypt(stored)
         except Exception as error:  # of the project's own code
-            notes.append(f"the TOTP secret was not taken: --decrypt raised {type(error).__name__}")
+            notes.append(f"the TOTP secret was not imported: --decrypt raised {type(error).__name__}")
             return None
 
 
-def account_of(row: Row, factors: Factors, *, key: str = "id") -> KnownAccount | Unreadable:
+def account_of(row: Row, factors: Factors, *, key: str = "id") -> SourceAccount | Unreadable:
     """Combine a row of the users' table with the user's credentials."""
     source_id = str(row[key])
     email = factors.email or row.get("email")
@@ -92,9 +92,9 @@ def account_of(row: Row, factors: Factors, *, key: str = "id") -> KnownAccount |
         return Unreadable(source_id=source_id, why="there is no address")
     notes = list(factors.notes)
     full_name = f"{row.get('first_name') or ''} {row.get('last_name') or ''}".strip()
-    return KnownAccount(
+    return SourceAccount(
         source_id=source_id,
-        user=KnownUser(
+        user=SourceUser(
             email=email,
             name=full_name or row.get("name") or row.get("username") or email.partition("@")[0],
             password_hash=password_hash(row.get("password"), notes),
@@ -117,7 +117,7 @@ def password_hash(stored: str | None, notes: list[str]) -> str | None:
     plain = {"argon2": f"${rest}", "bcrypt": rest}.get(algorithm, stored)
     if passwords.is_verifiable(plain):
         return plain
-    notes.append(f"the password was not taken: hashes of {algorithm} cannot be verified")
+    notes.append(f"the password was not imported: hashes of {algorithm} cannot be verified")
     return None
 
 
@@ -126,7 +126,7 @@ def base32_secret(text: str, notes: list[str]) -> bytes | None:
     try:
         return base64.b32decode(text + "=" * (-len(text) % 8), casefold=True)
     except (ValueError, binascii.Error):
-        notes.append("the TOTP secret was not taken: it is not base32, perhaps encrypted (--decrypt)")
+        notes.append("the TOTP secret was not imported: it is not base32, perhaps encrypted (--decrypt)")
         return None
 
 

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
-from czo_auth.core.flows.administration.import_records import KnownPasskey, KnownTotp
+from czo_auth.core.flows.administration.import_records import SourcePasskey, SourceTotp
 from czo_auth.crypto import base64url
 from czo_auth.crypto.passkeys import InvalidResponse, authenticator_data_of
 from czo_auth.extras import require_extra
@@ -50,7 +50,7 @@ class _Allauth(DjangoReader):
                 case "totp":
                     text = self.clear_secret(data["secret"], of_user.notes)
                     secret = None if text is None else base32_secret(text, of_user.notes)
-                    of_user.totp = None if secret is None else KnownTotp(secret=secret)
+                    of_user.totp = None if secret is None else SourceTotp(secret=secret)
                 case "webauthn":
                     require_extra("passkeys", "Importing WebAuthn credentials")
                     try:
@@ -61,7 +61,7 @@ class _Allauth(DjangoReader):
                     pass
 
 
-def _passkey(row: Row, data: Any) -> KnownPasskey:
+def _passkey(row: Row, data: Any) -> SourcePasskey:
     response = data["credential"]["response"]
     found = authenticator_data_of(base64url.decode(response["attestationObject"].rstrip("=")))
     flags = found[_FLAGS]
@@ -69,7 +69,7 @@ def _passkey(row: Row, data: Any) -> KnownPasskey:
         raise SourceRefused("there is no credential in it")
     credential = attested_credential(found[_ATTESTED:])
     (count,) = struct.unpack(">I", found[_COUNT:_ATTESTED])
-    return KnownPasskey(
+    return SourcePasskey(
         name=str(data.get("name") or "")[:64] or None,
         credential_id=credential.credential_id,
         public_key=credential.public_key,

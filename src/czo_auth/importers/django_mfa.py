@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from czo_auth.core.flows.administration.import_records import KnownPasskey, KnownTotp
+from czo_auth.core.flows.administration.import_records import SourcePasskey, SourceTotp
 from czo_auth.crypto import base64url
 from czo_auth.importers import Reader, ReaderOptions
 from czo_auth.importers.django import DjangoReader, Factors, attested_credential, base32_secret
@@ -49,7 +49,7 @@ class _DjangoMfa(DjangoReader):
                 case "totp":
                     secret = base32_secret(_unsigned(data["secret"]), of_user.notes)
                     if secret is not None:
-                        of_user.totp = KnownTotp(secret=secret, last_step=data.get("last_verified_counter"))
+                        of_user.totp = SourceTotp(secret=secret, last_step=data.get("last_verified_counter"))
                 case "webauthn":
                     try:
                         of_user.passkeys.append(_passkey(row, data, handles.get(row["user_id"], "")))
@@ -79,9 +79,9 @@ def _unsigned(stored: str) -> str:
         return ""
 
 
-def _passkey(row: Row, data: dict[str, Any], handle: str) -> KnownPasskey:
+def _passkey(row: Row, data: dict[str, Any], handle: str) -> SourcePasskey:
     credential = attested_credential(bytes.fromhex(data["credential_data"]))
-    return KnownPasskey(
+    return SourcePasskey(
         name=str(row.get("name") or "")[:64] or None,
         credential_id=credential.credential_id,
         public_key=credential.public_key,

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from czo_auth.core.flows.administration.import_records import KnownPasskey, KnownTotp
+from czo_auth.core.flows.administration.import_records import SourcePasskey, SourceTotp
 from czo_auth.crypto import base64url
 from czo_auth.importers import Reader, ReaderOptions
 from czo_auth.importers.django import DjangoReader, Factors, attested_credential, base32_secret
@@ -41,7 +41,7 @@ class _DjangoMfa2(DjangoReader):
                     of_user.notes.append("of several authenticator apps one was taken")
                     continue
                 secret = base32_secret(str(properties.get("secret_key", "")), of_user.notes)
-                of_user.totp = None if secret is None else KnownTotp(secret=secret)
+                of_user.totp = None if secret is None else SourceTotp(secret=secret)
             elif row["key_type"] == "FIDO2":
                 try:
                     of_user.passkeys.append(_passkey(row, str(properties["device"])))
@@ -49,9 +49,9 @@ class _DjangoMfa2(DjangoReader):
                     of_user.notes.append("a security key cannot be read")
 
 
-def _passkey(row: Row, device: str) -> KnownPasskey:
+def _passkey(row: Row, device: str) -> SourcePasskey:
     credential = attested_credential(base64url.decode(device.rstrip("=")))
-    return KnownPasskey(
+    return SourcePasskey(
         name=None,
         credential_id=credential.credential_id,
         public_key=credential.public_key,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from czo_auth.core.flows.administration.import_records import KnownTotp
+from czo_auth.core.flows.administration.import_records import SourceTotp
 from czo_auth.crypto import totp
 from czo_auth.importers import Reader, ReaderOptions
 from czo_auth.importers.django import DjangoReader, Factors
@@ -36,13 +36,13 @@ class _DjangoOtp(DjangoReader):
                 continue
             if (row["step"], row["t0"], row["digits"]) != (totp.PERIOD, 0, totp.DIGITS):
                 of_user.notes.append(
-                    "the authenticator app was not taken: it has other digits or steps than ours"
+                    "the authenticator app was not imported: it has other digits or steps than ours"
                 )
                 continue
             key = self.clear_secret(row["key"], of_user.notes)
             if key is None:
                 continue
             try:
-                of_user.totp = KnownTotp(secret=bytes.fromhex(key), last_step=max(row["last_t"], 0))
+                of_user.totp = SourceTotp(secret=bytes.fromhex(key), last_step=max(row["last_t"], 0))
             except ValueError:
-                of_user.notes.append("the TOTP secret was not taken: it is not hexadecimal")
+                of_user.notes.append("the TOTP secret was not imported: it is not hexadecimal")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from czo_auth.core.flows.administration.import_records import KnownAccount, KnownOrganization
-from czo_auth.core.flows.administration.import_users import KnownUser
+from czo_auth.core.flows.administration.import_records import SourceAccount, SourceOrganization
+from czo_auth.core.flows.administration.import_users import SourceUser
 from czo_auth.crypto import passwords
 from czo_auth.importers import Reader, ReaderOptions, Unreadable
 from czo_auth.importers.source import Source, require_tables, time_of
@@ -25,7 +25,7 @@ class _FastapiUsers:
         self._source = source
         self._users = options.users_table or "user"
 
-    async def accounts(self) -> AsyncIterator[KnownAccount | Unreadable]:
+    async def accounts(self) -> AsyncIterator[SourceAccount | Unreadable]:
         await require_tables(self._source, self._users)
         async for rows in self._source.rows(self._users):
             for row in rows:
@@ -33,10 +33,10 @@ class _FastapiUsers:
                 stored = row["hashed_password"]
                 if not passwords.is_verifiable(stored):
                     stored = None
-                    notes.append("the password was not taken: its hash cannot be verified")
-                yield KnownAccount(
+                    notes.append("the password was not imported: its hash cannot be verified")
+                yield SourceAccount(
                     source_id=str(row["id"]),
-                    user=KnownUser(
+                    user=SourceUser(
                         email=row["email"],
                         name=row.get("name") or row.get("full_name") or row["email"].partition("@")[0],
                         password_hash=stored,
@@ -48,7 +48,7 @@ class _FastapiUsers:
                     notes=tuple(notes),
                 )
 
-    async def organizations(self) -> AsyncIterator[KnownOrganization]:
-        none: tuple[KnownOrganization, ...] = ()
+    async def organizations(self) -> AsyncIterator[SourceOrganization]:
+        none: tuple[SourceOrganization, ...] = ()
         for each in none:
             yield each

@@ -15,13 +15,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from pydantic.alias_generators import to_camel
 
 from czo_auth.core.flows.administration.import_records import (
-    KnownAccount,
-    KnownApiKey,
-    KnownOrganization,
-    KnownPasskey,
-    KnownTotp,
+    SourceAccount,
+    SourceApiKey,
+    SourceOrganization,
+    SourcePasskey,
+    SourceTotp,
 )
-from czo_auth.core.flows.administration.import_users import KnownUser
+from czo_auth.core.flows.administration.import_users import SourceUser
 from czo_auth.core.limits import MAX_IMPORTED_LINE_BYTES, MAX_PASSKEY_NAME
 from czo_auth.crypto import base64url, totp
 from czo_auth.crypto.passkeys import MAX_TRANSPORTS
@@ -46,9 +46,9 @@ class UserLine(OpenBody):
     created_at: Time = None
     external_id: str | None = None
 
-    def known(self) -> KnownUser:
+    def as_source(self) -> SourceUser:
         """Return the input of the flow."""
-        return KnownUser(
+        return SourceUser(
             email=self.email,
             name=self.name,
             password_hash=self.password_hash,
@@ -80,12 +80,12 @@ class PasskeyPart(_Part):
     created_at: Time = None
     is_factor: bool = True
 
-    def known(self) -> KnownPasskey:
+    def as_source(self) -> SourcePasskey:
         """Return the input of the flow."""
         for text in (self.credential_id, self.public_key, self.user_handle):
             base64url.decode(text)
         values = {**self.model_dump(), "created_at": _to_milliseconds(self.created_at)}
-        return KnownPasskey(**values)
+        return SourcePasskey(**values)
 
 
 class ApiKeyPart(_Part):
@@ -100,9 +100,9 @@ class ApiKeyPart(_Part):
     expires_at: Time = None
     created_at: Time = None
 
-    def known(self) -> KnownApiKey:
+    def as_source(self) -> SourceApiKey:
         """Return the input of the flow."""
-        return KnownApiKey(
+        return SourceApiKey(
             source_id=self.id,
             digest=self.digest,
             prefix=self.prefix,
@@ -123,7 +123,7 @@ class AccountLine(UserLine):
     passkeys: tuple[PasskeyPart, ...] = ()
     api_keys: tuple[ApiKeyPart, ...] = ()
 
-    def account(self) -> KnownAccount:
+    def account(self) -> SourceAccount:
         """
         Return the input of the flow.
 
@@ -131,12 +131,12 @@ class AccountLine(UserLine):
             ValueError: A value does not have the right encoding.
         """
         secret = None if self.totp_secret is None else totp.decode_secret(self.totp_secret)
-        return KnownAccount(
+        return SourceAccount(
             source_id=self.external_id,
-            user=self.known(),
-            totp=None if secret is None else KnownTotp(secret=secret),
-            passkeys=tuple(each.known() for each in self.passkeys),
-            api_keys=tuple(each.known() for each in self.api_keys),
+            user=self.as_source(),
+            totp=None if secret is None else SourceTotp(secret=secret),
+            passkeys=tuple(each.as_source() for each in self.passkeys),
+            api_keys=tuple(each.as_source() for each in self.api_keys),
         )
 
 
@@ -150,31 +150,31 @@ class OrganizationLine(_Part):
     members: dict[str, str] = Field(default_factory=dict)
     api_keys: tuple[ApiKeyPart, ...] = ()
 
-    def organization(self) -> KnownOrganization:
+    def organization(self) -> SourceOrganization:
         """Return the input of the flow."""
-        return KnownOrganization(
+        return SourceOrganization(
             source_id=self.id,
             name=self.name,
             slug=self.slug,
             metadata=self.metadata,
             members=tuple(self.members.items()),
-            api_keys=tuple(each.known() for each in self.api_keys),
+            api_keys=tuple(each.as_source() for each in self.api_keys),
         )
 
 
-def read_users(stream: BinaryIO) -> Iterator[tuple[int, KnownUser | str]]:
+def read_users(stream: BinaryIO) -> Iterator[tuple[int, SourceUser | str]]:
     """Read lines of users with their numbers: a user, or a message that says why the line is refused."""
     for number, line in _numbered(stream):
         if isinstance(line, str):
             yield number, line
             continue
         try:
-            yield number, UserLine.model_validate_json(line).known()
+            yield number, UserLine.model_validate_json(line).as_source()
         except ValidationError as error:
             yield number, _sentence(error)
 
 
-def read_accounts(stream: BinaryIO) -> Iterator[tuple[int, KnownAccount | KnownOrganization | str]]:
+def read_accounts(stream: BinaryIO) -> Iterator[tuple[int, SourceAccount | SourceOrganization | str]]:
     """Read lines with their numbers: an account, an organization, or a message that says why the line is refused."""
     for number, line in _numbered(stream):
         if isinstance(line, str):

@@ -14,13 +14,13 @@ from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.fields import checked_metadata, checked_name
 from czo_auth.core.flows.administration.import_keys import ImportKeys
 from czo_auth.core.flows.administration.import_records import (
-    Brought,
+    ImportResult,
     Kind,
-    KnownAccount,
-    KnownOrganization,
-    KnownPasskey,
-    KnownTotp,
     Outcome,
+    SourceAccount,
+    SourceOrganization,
+    SourcePasskey,
+    SourceTotp,
 )
 from czo_auth.core.flows.administration.import_users import ImportUsers
 from czo_auth.core.flows.organizations.create import checked_slug
@@ -47,11 +47,11 @@ class ImportAccounts:
     Imports each account with everything that belongs to it in one transaction, so that an import can stop anywhere.
 
     Args:
-        source: Where they come from. What was imported from there once is not imported again, even if it was deleted
-            here since.
-        rp_id: The relying party id that passkeys were made for; None takes none.
+        source: The name of the other system. A record that was imported once is not imported again, even if it was
+            deleted here since.
+        rp_id: The relying party id that passkeys were made for; with None, no passkeys are imported.
         renew_within: How long TOTP secrets under 128 bits are accepted.
-        dry_run: Whether to try everything and keep nothing.
+        dry_run: Whether to roll every transaction back.
     """
 
     def __init__(
@@ -72,16 +72,16 @@ class ImportAccounts:
         self._dry_run = dry_run
         self._tried: set[str] = set()
 
-    async def bring_account(self, account: KnownAccount, *, context: Context) -> Brought:
+    async def import_account(self, account: SourceAccount, *, context: Context) -> ImportResult:
         """
         Import one account, or the missing parts of it.
 
         Raises:
-            Refusal: The user is refused as ``ImportUsers.bring`` would; nothing of the account was stored.
+            Refusal: The user is refused as ``ImportUsers.import_user`` would; nothing of the account was stored.
         """
         wanted = self._users.as_new(account.user, context=context)
 
-        def store(tx: Transaction) -> Brought:
+        def store(tx: Transaction) -> ImportResult:
             outcomes: list[tuple[Kind, Outcome]] = []
             notes = list(account.notes)
             user = self._user(tx, account, wanted, outcomes, notes)
@@ -90,42 +90,42 @@ class ImportAccounts:
                     outcomes.append(("totp", self._totp(tx, user, account, account.totp, notes)))
                 outcomes += [("passkey", self._passkey(tx, user, each, notes)) for each in account.passkeys]
                 outcomes += [
-                    ("apiKey", self._keys.bring_to_user(tx, user, each, notes)) for each in account.api_keys
+                    ("apiKey", self._keys.import_for_user(tx, user, each, notes)) for each in account.api_keys
                 ]
-            return Brought(outcomes=tuple(outcomes), notes=tuple(notes))
+            return ImportResult(outcomes=tuple(outcomes), notes=tuple(notes))
 
         imported = await self._run(store, context)
         self._tried.add(account.source_id)
         return imported
 
-    async def bring_organization(self, known: KnownOrganization, *, context: Context) -> Brought:
+    async def import_organization(self, record: SourceOrganization, *, context: Context) -> ImportResult:
         """
-        Bring an organization in, or the members and keys that it has not got yet.
+        Import an organization, or those of its members and keys that were not imported yet.
 
         Raises:
             ValidationFailed: Invalid name or slug.
         """
         organization = Organization(
             id=new_id(context.now),
-            name=checked_name(known.name),
-            slug=checked_slug(known.slug),
+            name=checked_name(record.name),
+            slug=checked_slug(record.slug),
             logo=None,
-            metadata=checked_metadata(known.metadata),
+            metadata=checked_metadata(record.metadata),
             created_at=context.now,
             updated_at=context.now,
         )
 
-        def store(tx: Transaction) -> Brought:
-            notes = list(known.notes)
-            digest = self._digest("organization", known.source_id)
+        def store(tx: Transaction) -> ImportResult:
+            notes = list(record.notes)
+            digest = self._digest("organization", record.source_id)
             target = tx.imported_records.find(digest)
             outcome: Outcome = "there"
             if target is None:
                 if not tx.organizations.add(organization):
                     notes.append(
-                        f"the slug {known.slug} is taken here by an organization that was not imported"
+                        f"the slug {record.slug} is taken here by an organization that was not imported"
                     )
-                    return Brought(outcomes=(("organization", "refused"),), notes=tuple(notes))
+                    return ImportResult(outcomes=(("organization", "refused"),), notes=tuple(notes))
                 tx.imported_records.add(digest, target_id=organization.id, now=tx.now)
                 target, outcome = organization.id, "imported"
                 details = {"name": organization.name, "slug": organization.slug, "imported": True}
@@ -136,23 +136,23 @@ class ImportAccounts:
             present = tx.organizations.lock(target)
             if present is None:
                 notes.append("it was imported before, and deleted here")
-                return Brought(outcomes=(("organization", "there"),), notes=tuple(notes))
+                return ImportResult(outcomes=(("organization", "there"),), notes=tuple(notes))
             outcomes: list[tuple[Kind, Outcome]] = [("organization", outcome)]
             outcomes += [
-                ("member", self._member(tx, target, known, source_id, role, notes))
-                for source_id, role in known.members
+                ("member", self._member(tx, target, record, source_id, role, notes))
+                for source_id, role in record.members
             ]
-            outcomes += self._keys.bring_to_organization(tx, present, known, notes)
-            return Brought(outcomes=tuple(outcomes), notes=tuple(notes))
+            outcomes += self._keys.import_for_organization(tx, present, record, notes)
+            return ImportResult(outcomes=tuple(outcomes), notes=tuple(notes))
 
         return await self._run(store, context)
 
-    async def _run(self, store: Callable[[Transaction], Brought], context: Context) -> Brought:
+    async def _run(self, store: Callable[[Transaction], ImportResult], context: Context) -> ImportResult:
         if not self._dry_run:
             return await self._services.transactions.run(store, context)
-        tried: list[Brought] = []
+        tried: list[ImportResult] = []
 
-        def only_try(tx: Transaction) -> Brought:
+        def only_try(tx: Transaction) -> ImportResult:
             tried.append(store(tx))
             raise _RollBack
 
@@ -166,7 +166,7 @@ class ImportAccounts:
     def _user(
         self,
         tx: Transaction,
-        account: KnownAccount,
+        account: SourceAccount,
         wanted: User,
         outcomes: list[tuple[Kind, Outcome]],
         notes: list[str],
@@ -191,9 +191,9 @@ class ImportAccounts:
         return stored
 
     def _totp(
-        self, tx: Transaction, user: User, account: KnownAccount, known: KnownTotp, notes: list[str]
+        self, tx: Transaction, user: User, account: SourceAccount, record: SourceTotp, notes: list[str]
     ) -> Outcome:
-        if len(known.secret) < totp.MIN_IMPORTED_SECRET_BYTES:
+        if len(record.secret) < totp.MIN_IMPORTED_SECRET_BYTES:
             notes.append("the TOTP secret is shorter than 80 bits: the user has to enroll again")
             return "refused"
         digest = self._digest("totp", account.source_id)
@@ -202,16 +202,16 @@ class ImportAccounts:
             digest, target_id=factor_id, now=tx.now
         ):
             return "there"
-        is_short = len(known.secret) < totp.MIN_SECRET_BYTES
+        is_short = len(record.secret) < totp.MIN_SECRET_BYTES
         tx.two_factor.put_factor(
             TotpFactor(
                 id=factor_id,
                 user_id=user.id,
                 sealed_secret=self._services.key_ring.seal(
-                    known.secret, purpose=TOTP_SECRET, bound_to={"user": user.id, "enrolment": factor_id}
+                    record.secret, purpose=TOTP_SECRET, bound_to={"user": user.id, "enrolment": factor_id}
                 ),
                 # The current code may just have been used there.
-                last_step=max(known.last_step or 0, totp.step_at(tx.now)),
+                last_step=max(record.last_step or 0, totp.step_at(tx.now)),
                 enabled_at=tx.now,
                 renew_by=tx.now + self._renew_within if is_short else None,
             )
@@ -223,14 +223,14 @@ class ImportAccounts:
         tx.users.bump_credential_version(user.id, now=tx.now)
         details = {"method": "totp", "replaced": False, "imported": True}
         tx.record(AuditEvent(action=types.TWO_FACTOR_ENABLED, user_id=user.id, details=details))
-        notes.append("backup codes were not taken: the user makes new ones")
+        notes.append("backup codes were not imported: the user makes new ones")
         return "imported"
 
-    def _passkey(self, tx: Transaction, user: User, known: KnownPasskey, notes: list[str]) -> Outcome:
+    def _passkey(self, tx: Transaction, user: User, record: SourcePasskey, notes: list[str]) -> Outcome:
         if self._rp_id is None:
-            notes.append("passkeys were not taken: this deployment offers none")
+            notes.append("passkeys were not imported: this deployment offers none")
             return "refused"
-        digest = self._digest("passkey", known.credential_id)
+        digest = self._digest("passkey", record.credential_id)
         passkey_id = new_id(tx.now)
         if tx.imported_records.find(digest) is not None:
             return "there"
@@ -240,24 +240,24 @@ class ImportAccounts:
         passkey = Passkey(
             id=passkey_id,
             user_id=user.id,
-            name=known.name,
-            credential_id=known.credential_id,
-            public_key=known.public_key,
-            sign_count=known.sign_count,
-            aaguid=known.aaguid,
-            backup_eligible=known.backup_eligible,
-            backed_up=known.backed_up,
-            transports=known.transports,
+            name=record.name,
+            credential_id=record.credential_id,
+            public_key=record.public_key,
+            sign_count=record.sign_count,
+            aaguid=record.aaguid,
+            backup_eligible=record.backup_eligible,
+            backed_up=record.backed_up,
+            transports=record.transports,
             rp_id=self._rp_id,
-            created_at=known.created_at or tx.now,
+            created_at=record.created_at or tx.now,
             last_used_at=None,
-            user_handle=known.user_handle,
+            user_handle=record.user_handle,
         )
         if not tx.passkeys.add(passkey):
             notes.append("a passkey belongs to an account here already")
             return "refused"
         tx.imported_records.add(digest, target_id=passkey_id, now=tx.now)
-        if known.is_factor and user.passkeys_enabled_at is None:
+        if record.is_factor and user.passkeys_enabled_at is None:
             tx.users.set_passkeys_enabled(user.id, tx.now, now=tx.now)
         tx.users.bump_credential_version(user.id, now=tx.now)
         details = {"passkeyId": passkey_id, "imported": True}
@@ -268,7 +268,7 @@ class ImportAccounts:
         self,
         tx: Transaction,
         organization_id: str,
-        known: KnownOrganization,
+        record: SourceOrganization,
         source_id: str,
         role: str,
         notes: list[str],
@@ -283,7 +283,7 @@ class ImportAccounts:
         if user is None:
             notes.append("a member was not imported")
             return "refused"
-        digest = self._digest("member", f"{known.source_id}\0{source_id}")
+        digest = self._digest("member", f"{record.source_id}\0{source_id}")
         member_id = new_id(tx.now)
         if not tx.imported_records.add(digest, target_id=member_id, now=tx.now):
             return "there"

@@ -14,7 +14,7 @@ from czo_auth.core.api_keys.scopes import RESERVED, SCOPE
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.fields import checked_name
-from czo_auth.core.flows.administration.import_records import Kind, KnownApiKey, KnownOrganization, Outcome
+from czo_auth.core.flows.administration.import_records import Kind, Outcome, SourceApiKey, SourceOrganization
 from czo_auth.core.flows.api_keys.new_key import find_longest_days, key_event
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
@@ -61,7 +61,7 @@ class ImportKeys:
         self._services = services
         self._digest = digest
 
-    def bring_to_user(self, tx: Transaction, user: User, known: KnownApiKey, notes: list[str]) -> Outcome:
+    def import_for_user(self, tx: Transaction, user: User, record: SourceApiKey, notes: list[str]) -> Outcome:
         """Import a key of a user. The caller has locked the row of the user."""
         policy = self._services.policies.api_keys
         owner = _Owner(
@@ -72,20 +72,20 @@ class ImportKeys:
             longest_days=policy.longest_days,
             may_have=_is_plain_scope,
         )
-        return self._bring(tx, owner, known, notes)
+        return self._import_key(tx, owner, record, notes)
 
-    def bring_to_organization(
-        self, tx: Transaction, organization: Organization, known: KnownOrganization, notes: list[str]
+    def import_for_organization(
+        self, tx: Transaction, organization: Organization, record: SourceOrganization, notes: list[str]
     ) -> list[tuple[Kind, Outcome]]:
         """
-        Bring the keys that an organization owned to one service account of it, which gets their scopes.
+        Import the keys that an organization owned, as keys of one service account of it, which gets their scopes.
 
-        A later run never widens the account, nor makes it again once it was deleted here.
+        A later run never adds scopes to the account, and does not create it again after it was deleted here.
         """
-        takable = [each for each in known.api_keys if self._form(each) is not None]
-        account = self._service_account(tx, organization, known, takable, notes) if takable else None
-        if takable and account is None:
-            return [("apiKey", "refused") for _ in known.api_keys]
+        importable = [each for each in record.api_keys if self._form(each) is not None]
+        account = self._service_account(tx, organization, record, importable, notes) if importable else None
+        if importable and account is None:
+            return [("apiKey", "refused") for _ in record.api_keys]
         scopes = frozenset(() if account is None else account.scopes)
         owner = _Owner(
             service_account_id=None if account is None else account.id,
@@ -95,17 +95,17 @@ class ImportKeys:
             longest_days=find_longest_days(self._services, organization),
             may_have=scopes.__contains__,
         )
-        return [("apiKey", self._bring(tx, owner, each, notes)) for each in known.api_keys]
+        return [("apiKey", self._import_key(tx, owner, each, notes)) for each in record.api_keys]
 
     def _service_account(
         self,
         tx: Transaction,
         organization: Organization,
-        known: KnownOrganization,
-        keys: list[KnownApiKey],
+        record: SourceOrganization,
+        keys: list[SourceApiKey],
         notes: list[str],
     ) -> ServiceAccount | None:
-        digest = self._digest("serviceAccount", known.source_id)
+        digest = self._digest("serviceAccount", record.source_id)
         target = tx.imported_records.find(digest)
         if target is not None:
             account = tx.service_accounts.find(organization.id, target)
@@ -113,7 +113,7 @@ class ImportKeys:
                 notes.append("the service account of its API keys was imported before, and deleted here")
             return account
         if tx.service_accounts.count_of(organization.id) >= MAX_SERVICE_ACCOUNTS:
-            notes.append(f"its API keys were not taken: it has {MAX_SERVICE_ACCOUNTS} service accounts")
+            notes.append(f"its API keys were not imported: it has {MAX_SERVICE_ACCOUNTS} service accounts")
             return None
         wanted = dict.fromkeys(scope for key in keys for scope in key.scopes)
         scopes = [
@@ -148,19 +148,19 @@ class ImportKeys:
         )
         return account
 
-    def _bring(self, tx: Transaction, owner: _Owner, known: KnownApiKey, notes: list[str]) -> Outcome:
-        form = self._form(known)
+    def _import_key(self, tx: Transaction, owner: _Owner, record: SourceApiKey, notes: list[str]) -> Outcome:
+        form = self._form(record)
         if form is None:
             notes.append(
-                f"the API key {known.name!r} was not taken: "
+                f"the API key {record.name!r} was not imported: "
                 + (
-                    f"CZO_AUTH_RETIRED_KEY_FORMATS does not list the prefix {known.prefix}"
-                    if known.prefix
+                    f"CZO_AUTH_RETIRED_KEY_FORMATS does not list the prefix {record.prefix}"
+                    if record.prefix
                     else "it has no prefix, so it could not be distinguished from other credentials"
                 )
             )
             return "refused"
-        digest = self._digest("apiKey", known.source_id)
+        digest = self._digest("apiKey", record.source_id)
         if tx.imported_records.find(digest) is not None:
             return "there"
         if (
@@ -170,18 +170,18 @@ class ImportKeys:
             notes.append(f"a {owner.kind} has at most {owner.max_keys} API keys")
             return "refused"
         longest = None if owner.longest_days is None else tx.now + timedelta(days=owner.longest_days)
-        end = min(at for at in (known.expires_at, form.ends_at, longest) if at is not None)
+        end = min(at for at in (record.expires_at, form.ends_at, longest) if at is not None)
         if end <= tx.now:
-            notes.append(f"the API key {known.name!r} has expired")
+            notes.append(f"the API key {record.name!r} has expired")
             return "refused"
-        if tx.api_keys.find_by_digests([known.digest]):
+        if tx.api_keys.find_by_digests([record.digest]):
             return "there"
-        scopes = tuple(scope for scope in known.scopes if owner.may_have(scope))[:MAX_SCOPES]
-        if len(scopes) < len(known.scopes):
+        scopes = tuple(scope for scope in record.scopes if owner.may_have(scope))[:MAX_SCOPES]
+        if len(scopes) < len(record.scopes):
             notes.append(
-                f"the API key {known.name!r} lost scopes that only administrators grant, or that are none"
+                f"the API key {record.name!r} lost scopes that only administrators grant, or that are none"
                 if owner.user_id is not None
-                else f"the API key {known.name!r} lost scopes that its service account does not have"
+                else f"the API key {record.name!r} lost scopes that its service account does not have"
             )
         key = ApiKey(
             id=new_id(tx.now),
@@ -189,26 +189,26 @@ class ImportKeys:
             service_account_id=owner.service_account_id,
             organization_id=owner.organization_id,
             actor_type=owner.actor_type,
-            name=checked_name(known.name),
-            prefix=(known.shown or known.prefix)[:8],
+            name=checked_name(record.name),
+            prefix=(record.shown or record.prefix)[:8],
             scopes=scopes,
             metadata=None,
-            enabled=known.enabled,
+            enabled=record.enabled,
             expires_at=end,
             last_used_at=None,
             rotated_at=None,
-            created_at=known.created_at or tx.now,
+            created_at=record.created_at or tx.now,
             updated_at=tx.now,
             noticed_days=notice_within(end, now=tx.now),
         )
-        tx.api_keys.add(key, digest=known.digest)
+        tx.api_keys.add(key, digest=record.digest)
         tx.imported_records.add(digest, target_id=key.id, now=tx.now)
         tx.record(key_event(types.API_KEY_CREATED, key, imported=True))
         return "imported"
 
-    def _form(self, known: KnownApiKey) -> RetiredKeyFormat | None:
+    def _form(self, record: SourceApiKey) -> RetiredKeyFormat | None:
         return next(
-            (form for form in self._services.policies.api_keys.retired if form.prefix == known.prefix), None
+            (form for form in self._services.policies.api_keys.retired if form.prefix == record.prefix), None
         )
 
 

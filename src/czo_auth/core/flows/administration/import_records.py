@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from czo_auth.core.flows.administration.import_users import KnownUser
+from czo_auth.core.flows.administration.import_users import SourceUser
 
 Kind = Literal["user", "totp", "passkey", "apiKey", "organization", "member", "serviceAccount"]
 Outcome = Literal["imported", "updated", "there", "refused"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownTotp:
+class SourceTotp:
     """
     An authenticator app.
 
@@ -27,7 +27,7 @@ class KnownTotp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownPasskey:
+class SourcePasskey:
     """
     A WebAuthn credential; see `czo_auth.core.passkeys.passkey.Passkey`.
 
@@ -49,7 +49,7 @@ class KnownPasskey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownApiKey:
+class SourceApiKey:
     """
     An API key, by the SHA-256 of its text in hexadecimal.
 
@@ -72,7 +72,7 @@ class KnownApiKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownAccount:
+class SourceAccount:
     """
     A user with what belongs to them.
 
@@ -82,15 +82,15 @@ class KnownAccount:
     """
 
     source_id: str
-    user: KnownUser
-    totp: KnownTotp | None = None
-    passkeys: tuple[KnownPasskey, ...] = ()
-    api_keys: tuple[KnownApiKey, ...] = ()
+    user: SourceUser
+    totp: SourceTotp | None = None
+    passkeys: tuple[SourcePasskey, ...] = ()
+    api_keys: tuple[SourceApiKey, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownOrganization:
+class SourceOrganization:
     """
     An organization with its members.
 
@@ -104,12 +104,12 @@ class KnownOrganization:
     slug: str
     metadata: Mapping[str, object] | None
     members: tuple[tuple[str, str], ...]
-    api_keys: tuple[KnownApiKey, ...] = ()
+    api_keys: tuple[SourceApiKey, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Brought:
+class ImportResult:
     """The result for one account or organization: an outcome for each part, and notes about what was not imported."""
 
     outcomes: tuple[tuple[Kind, Outcome], ...]

@@ -28,7 +28,7 @@ _TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownUser:
+class SourceUser:
     """
     A user from another system.
 
@@ -61,7 +61,7 @@ class ImportUsers:
         self._services = services
         self._administration = Administration(services)
 
-    async def bring(self, known: KnownUser, *, context: Context) -> Outcome:
+    async def import_user(self, record: SourceUser, *, context: Context) -> Outcome:
         """
         Create the user, or update an existing one. Their first sign-in replaces the hash with one of ours.
 
@@ -77,11 +77,11 @@ class ImportUsers:
             UserAlreadyExists: The address is taken by a change that waits.
             LastAdministrator: The ban would leave no administrator.
         """
-        user = self.as_new(known, context=context)
+        user = self.as_new(record, context=context)
         outcome, stored = await self._services.transactions.run(
-            lambda tx: self.store(tx, user, known.fields), context
+            lambda tx: self.store(tx, user, record.fields), context
         )
-        if known.banned and stored.banned_at is None:
+        if record.banned and stored.banned_at is None:
             await self._administration.ban(stored.id, reason=BAN_REASON, context=context)
             return "updated"
         return outcome
@@ -91,7 +91,7 @@ class ImportUsers:
         Store what `as_new` made, or bring the user of the same address up to date; part of the caller's transaction.
 
         Raises:
-            Conflict, UserAlreadyExists: As `bring`.
+            Conflict, UserAlreadyExists: As `import_user`.
         """
         new = user
         for _ in range(_TRIES):
@@ -113,21 +113,21 @@ class ImportUsers:
         tx.record(AuditEvent(action=types.USER_REGISTERED, user_id=user.id, details=details))
         return "imported", user
 
-    def as_new(self, known: KnownUser, *, context: Context) -> User:
+    def as_new(self, record: SourceUser, *, context: Context) -> User:
         """
-        Return the user that *known* becomes where nobody has the address.
+        Return the user that *record* becomes where nobody has the address.
 
         Raises:
-            ValidationFailed, UnknownActorType: As `bring`.
+            ValidationFailed, UnknownActorType: As `import_user`.
         """
-        if known.password_hash is not None and not passwords.is_verifiable(known.password_hash):
+        if record.password_hash is not None and not passwords.is_verifiable(record.password_hash):
             raise ValidationFailed(
                 details=(("passwordHash", "This is no password hash that can be verified."),)
             )
-        created_at = known.created_at or context.now
+        created_at = record.created_at or context.now
         if created_at > context.now:
             raise ValidationFailed(details=(("createdAt", "The time lies in the future."),))
-        external_id = known.external_id
+        external_id = record.external_id
         if external_id is not None and not (
             0 < len(external_id) <= MAX_EXTERNAL_ID and external_id.isprintable()
         ):
@@ -135,21 +135,21 @@ class ImportUsers:
                 details=(("externalId", f"At most {MAX_EXTERNAL_ID} printable characters."),)
             )
         actors = self._services.actors
-        granted = {actors.default.name, *(actors.get(name).name for name in known.actor_types)}
+        granted = {actors.default.name, *(actors.get(name).name for name in record.actor_types)}
         return User(
             id=new_id(context.now),
-            email=canonical_email(known.email),
-            mailbox=deliverable_email(known.email),
-            name=checked_name(known.name),
+            email=canonical_email(record.email),
+            mailbox=deliverable_email(record.email),
+            name=checked_name(record.name),
             image=None,
-            email_verified=known.email_verified,
-            password_hash=known.password_hash,
+            email_verified=record.email_verified,
+            password_hash=record.password_hash,
             actor_types=frozenset(granted),
             # The account may be older than what it is granted here.
             actor_type_grants=dict.fromkeys(granted, context.now) if created_at < context.now else {},
             credential_version=1,
             has_factor=False,
-            banned_at=context.now if known.banned else None,
+            banned_at=context.now if record.banned else None,
             made_by="import",
             external_id=external_id,
             created_at=created_at,
