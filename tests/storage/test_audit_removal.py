@@ -36,7 +36,7 @@ async def audit(rows: Rows) -> list[AuditRecord]:
 
 async def erase(rows: Rows) -> None:
     await rows.run(lambda tx: tx.audit_removal.begin_erasure(PERSON, now=NOW))
-    for step in ("erase_from_audit", "erase_from_events", "erase_from_parked_events"):
+    for step in ("erase_from_audit", "erase_from_events", "erase_from_dead_letters"):
         after: int | None = 0
         while after is not None:
 

@@ -136,7 +136,7 @@ class RateLimits(Protocol):
     They absorb floods and may be lost with a process; hard limits are in the database (attempt caps and locks).
     """
 
-    async def hit(self, effort: LimitedAction, *, ip: str | None, account: str | None) -> None:
+    async def hit(self, action: LimitedAction, *, ip: str | None, account: str | None) -> None:
         """
         Count one try.
 

@@ -31,7 +31,7 @@ _PER_ACCOUNT: Final[dict[LimitedAction, Limit]] = {
 class NoRateLimits:
     """The coarse limits are turned off."""
 
-    async def hit(self, effort: LimitedAction, *, ip: str | None, account: str | None) -> None:
+    async def hit(self, action: LimitedAction, *, ip: str | None, account: str | None) -> None:
         """Allow everything."""
 
 
@@ -47,12 +47,12 @@ class CoarseLimits:
     def __init__(self, url: str | None = None, *, now: Callable[[], datetime]) -> None:
         self._counters = Counters(url, now=now)
 
-    async def hit(self, effort: LimitedAction, *, ip: str | None, account: str | None) -> None:
+    async def hit(self, action: LimitedAction, *, ip: str | None, account: str | None) -> None:
         """Count one try; see ``core.throttle.RateLimits``."""
         if ip is not None:
-            await self._count(_PER_ADDRESS.get(effort), effort, "ip", network_of(ip))
+            await self._count(_PER_ADDRESS.get(action), action, "ip", network_of(ip))
         if account is not None:
-            await self._count(_PER_ACCOUNT.get(effort), effort, "account", account)
+            await self._count(_PER_ACCOUNT.get(action), action, "account", account)
 
     async def _count(self, limit: Limit | None, *key: str) -> None:
         if limit is not None and not await self._counters.hit(limit, *key):

@@ -59,7 +59,7 @@ class SqlAuditLog(Store, AuditLog):
         self._entries: list[Entry] = []
 
     def record(self, audit_event: AuditEvent, *, context: Context) -> None:
-        """Buffer *fact* for `flush`."""
+        """Buffer *audit_event* for `flush`."""
         # As it will be read back: non-JSON values fail here, and later changes of the mapping have no effect.
         details = json.loads(json.dumps(dict(audit_event.details), allow_nan=False))
         kept = replace(audit_event, details=details)

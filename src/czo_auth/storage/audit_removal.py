@@ -50,7 +50,7 @@ class SqlAuditRemoval(Store, AuditRemoval):
     def erase_from_events(self, user_id: str, *, after: int, limit: int) -> int | None:
         return self._erase_data(self._tables.events, user_id, after=after, limit=limit)
 
-    def erase_from_parked_events(self, user_id: str, *, after: int, limit: int) -> int | None:
+    def erase_from_dead_letters(self, user_id: str, *, after: int, limit: int) -> int | None:
         return self._erase_data(self._tables.parked_events, user_id, after=after, limit=limit)
 
     def finish_erasure(self, user_id: str, *, now: datetime) -> None:

@@ -80,7 +80,7 @@ def committed_hash(
     personal: Commitment,
 ) -> str:
     """
-    Hash a record of version 2, whose *fact* has no personal details, together with the hash of the previous one.
+    Hash a record of version 2, whose *audit_event* has no personal details, together with the hash of the previous one.
 
     Returns:
         As `chain_hash`.

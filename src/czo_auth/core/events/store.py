@@ -60,7 +60,7 @@ class AuditRemoval(Protocol):
     def erase_from_events(self, user_id: str, *, after: int, limit: int) -> int | None:
         """Remove a user's personal details from events; as ``erase_from_audit``."""
 
-    def erase_from_parked_events(self, user_id: str, *, after: int, limit: int) -> int | None:
+    def erase_from_dead_letters(self, user_id: str, *, after: int, limit: int) -> int | None:
         """Do the same for dead letters."""
 
     def finish_erasure(self, user_id: str, *, now: datetime) -> None:

@@ -285,7 +285,7 @@ class AuditRecord:
     One line of the audit log, docs/reference/events.md, with the hash that chains it to the line before.
 
     Attributes:
-        fact: Its details hold the personal ones too, as long as they are kept.
+        audit_event: What happened. Its details include the personal ones until those are removed.
         version: How it is hashed: 1 with everything it says, 2 with commitments of its personal parts.
         origin: Commitment to address and browser; of version 2.
         personal: Commitment to ``personal_details``; of version 2.

@@ -102,7 +102,7 @@ async def export(page: PageRequest) -> Response:
 async def delete_form(page: PageRequest) -> Response:
     """Show what a deletion removes."""
     _, user = await page.call.runtime.manage_sessions.current(page.call.principal)
-    effects = await page.call.runtime.delete_user.foresee_own(context=page.call.context)
+    effects = await page.call.runtime.delete_user.preview_own_deletion(context=page.call.context)
     return page.show("delete_account.html", user=user, effects=effects)
 
 

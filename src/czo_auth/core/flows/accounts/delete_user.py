@@ -14,7 +14,7 @@ from czo_auth.core.flows.accounts.administrators import keep_an_administrator
 from czo_auth.core.flows.accounts.erasure import Erasure
 from czo_auth.core.flows.api_keys.revoke import revoke_keys
 from czo_auth.core.flows.organizations.manage import delete_locked_organization
-from czo_auth.core.flows.organizations.membership import dismiss
+from czo_auth.core.flows.organizations.membership import end_membership
 from czo_auth.core.flows.organizations.owners import tell_everywhere_of_made_keys
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
@@ -77,7 +77,7 @@ class DeleteUser:
         self._proof = Reauthentication(services)
         self._erasure = Erasure(services)
 
-    async def foresee_own(self, *, context: Context) -> DeletionEffects:
+    async def preview_own_deletion(self, *, context: Context) -> DeletionEffects:
         """Return what the deletion of the caller's own account would end; deletes nothing."""
         user_id = context.caller.require_user()
 
@@ -253,6 +253,6 @@ def _leave_organizations(tx: Transaction, user: User, deletion: Deletion) -> Non
             continue
         if member.role == roles.OWNER and tx.organizations.count_owners(organization.id) == 1:
             orphans.append((("organizations", organization.id), organization.name))
-        dismiss(tx, member, reason="user_deleted")
+        end_membership(tx, member, reason="user_deleted")
     if orphans and not deletion.force_owner:
         raise LastOwner(details=orphans)

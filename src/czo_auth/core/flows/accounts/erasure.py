@@ -25,7 +25,7 @@ class Erasure:
 
     async def erase(self, user_id: str, *, now: datetime) -> None:
         """Remove a deleted user's personal parts. Once it returns, none are left."""
-        for erase in (_from_audit, _from_events, _from_parked_events):
+        for erase in (_from_audit, _from_events, _from_dead_letters):
             after: int | None = 0
             while after is not None:
                 after = await self._services.transactions.run(partial(_erased, erase, user_id, after))
@@ -57,5 +57,5 @@ def _from_events(tx: Transaction, user_id: str, after: int) -> int | None:
     return tx.audit_removal.erase_from_events(user_id, after=after, limit=BATCH)
 
 
-def _from_parked_events(tx: Transaction, user_id: str, after: int) -> int | None:
-    return tx.audit_removal.erase_from_parked_events(user_id, after=after, limit=BATCH)
+def _from_dead_letters(tx: Transaction, user_id: str, after: int) -> int | None:
+    return tx.audit_removal.erase_from_dead_letters(user_id, after=after, limit=BATCH)

@@ -25,7 +25,7 @@ from czo_auth.core.users.user import User
 REASON = "address_proved"
 
 
-def end_what_was_before(services: Services, tx: Transaction, user: User, *, by: Context) -> Sequence[Ended]:
+def end_earlier_access(services: Services, tx: Transaction, user: User, *, by: Context) -> Sequence[Ended]:
     """
     End sessions, API keys, trusted devices and waiting changes of address of a locked user, each recorded.
 

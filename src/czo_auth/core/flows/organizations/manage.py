@@ -25,7 +25,7 @@ from czo_auth.core.flows.organizations.membership import (
     Membership,
     SeenOrganization,
     acts_in,
-    dismiss,
+    end_membership,
     lock_organization,
     record,
     see_invitations,
@@ -383,7 +383,7 @@ def delete_locked_organization(tx: Transaction, organization: Organization, by: 
         # Creating a key locks its owner, so none can appear between here and the commit.
         tx.users.lock(member.user_id)
     for member in members:
-        dismiss(tx, member, reason="organization_deleted")
+        end_membership(tx, member, reason="organization_deleted")
     revoke_keys(tx, user_id=None, organization_id=organization.id, reason="organization_deleted")
     tx.organizations.delete(organization.id, now=tx.now)
     details = {"name": organization.name, "slug": organization.slug}

@@ -244,7 +244,7 @@ def remove_member(tx: Transaction, member: Member, *, reason: str) -> None:
     if not tx.organizations.remove_member(member.organization_id, member.user_id):
         raise UnknownMember
     revoke_keys(tx, user_id=member.user_id, organization_id=member.organization_id, reason=f"member_{reason}")
-    dismiss(tx, member, reason=reason)
+    end_membership(tx, member, reason=reason)
 
 
 def keys_of_member(tx: Transaction, member: Member) -> Sequence[OwnedApiKey]:
@@ -264,7 +264,7 @@ def check_no_keys(tx: Transaction, member: Member) -> None:
         raise MemberHasApiKeys(details=[(("apiKeys", each.key.id), each.key.name) for each in found])
 
 
-def dismiss(tx: Transaction, member: Member, *, reason: str) -> None:
+def end_membership(tx: Transaction, member: Member, *, reason: str) -> None:
     """Clear the organization from the sessions of a former member, and record it."""
     for session in tx.sessions.list_live(member.user_id, now=tx.now):
         if session.organization_id == member.organization_id:

@@ -9,7 +9,7 @@ from czo_auth.core.context import Context
 from czo_auth.core.errors import InvalidMailToken, InvalidPassword, InvalidToken, NotFound, UserIsBanned
 from czo_auth.core.events import types
 from czo_auth.core.events.types import PASSWORD_RECOVERY_ISSUED, PASSWORD_RESET_REQUESTED, AuditEvent
-from czo_auth.core.flows.accounts.proved_address import end_what_was_before
+from czo_auth.core.flows.accounts.proved_address import end_earlier_access
 from czo_auth.core.flows.owner_mails import tell_owner
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, end_sessions, renew_session, signed_in
@@ -170,7 +170,7 @@ class Passwords:
 
         Signs nobody in, ends all sessions, leaves the second factor on, and lifts a stop of the second factor. A timed
         lock stays, or a mailbox would allow unlimited guesses. If a mailed token proves the address for the first time,
-        everything from before ends too, because it may belong to someone else (``end_what_was_before``).
+        everything from before ends too, because it may belong to someone else (``end_earlier_access``).
 
         Raises:
             InvalidMailToken: Unknown, used or expired. *new* is checked first, so a bad choice does not spend the
@@ -199,7 +199,7 @@ class Passwords:
             by_user = context.by(user.id, "mail" if is_mailed else "operator")
             as_user = tx.acting_as(by_user)
             proves = is_mailed and not user.email_verified
-            ended = end_what_was_before(self._services, tx, user, by=by_user) if proves else None
+            ended = end_earlier_access(self._services, tx, user, by=by_user) if proves else None
             self._replace(as_user, user.id, password_hash, keep=None)
             tx.challenges.clear_stop(user.id)
             self._guesses.forget_account(tx, user.email)
