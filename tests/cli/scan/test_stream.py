@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from czo_auth.cli.scan.grammar import AFTER, BEFORE, Grammar
 from czo_auth.cli.scan.stream import Hit, Searcher
+from czo_auth.cli.scan.token_finder import AFTER, BEFORE, TokenFinder
 from czo_auth.crypto import base64url, tokens, webhook_signatures
 
 KEY = "czo_" + base64url.encode(bytes(range(32)))
-PLAIN = Grammar()
-ALL = Grammar(all_kinds=True)
+PLAIN = TokenFinder()
+ALL = TokenFinder(all_kinds=True)
 SMALL = 64
 """Bytes of a piece: far below a token with what stands around it, so that borders fall everywhere."""
 
@@ -24,14 +24,16 @@ filler = st.text(alphabet="ab czo_\n\t\"'=:{}é🦊", max_size=400).map(lambda t
 
 
 def search(
-    data: bytes, grammar: Grammar = PLAIN, *, chunk: int = 1 << 12, at_once: int = 1 << 20
+    data: bytes, token_finder: TokenFinder = PLAIN, *, chunk: int = 1 << 12, at_once: int = 1 << 20
 ) -> list[Hit]:
     stream = io.BytesIO(data)
-    return list(Searcher(grammar, chunk_bytes=chunk).search(lambda view: stream.readinto(view[:at_once])))
+    return list(
+        Searcher(token_finder, chunk_bytes=chunk).search(lambda view: stream.readinto(view[:at_once]))
+    )
 
 
-def found(data: bytes, grammar: Grammar = PLAIN) -> list[str]:
-    return [hit.token for hit in search(data, grammar)]
+def found(data: bytes, token_finder: TokenFinder = PLAIN) -> list[str]:
+    return [hit.token for hit in search(data, token_finder)]
 
 
 @given(
@@ -139,8 +141,8 @@ def test_secret_of_a_webhook_is_found_and_reported_by_its_beginning(encoding: st
 
 def test_prefix_may_be_the_deployments_own() -> None:
     token = tokens.new_token("acme_")
-    assert found(f"{KEY} {token}".encode(), Grammar("acme_")) == [token]
-    assert found(f"{KEY} {token}".encode("utf-16"), Grammar("acme_")) == [token]
+    assert found(f"{KEY} {token}".encode(), TokenFinder("acme_")) == [token]
+    assert found(f"{KEY} {token}".encode("utf-16"), TokenFinder("acme_")) == [token]
 
 
 @given(st.sampled_from(sorted({*tokens.RESERVED_PREFIXES, "czo_"})), st.data())

@@ -84,9 +84,9 @@ def scan(
     It prints where they are and how they begin, never more of them. Keys that begin with czo_EXAMPLE are examples and
     are skipped. Archives are not unpacked.
     """
-    from czo_auth.cli.scan.grammar import Grammar
     from czo_auth.cli.scan.places import Scan
-    from czo_auth.cli.scan.server import NotAsked, Server
+    from czo_auth.cli.scan.server import NoUsableAnswer, Server
+    from czo_auth.cli.scan.token_finder import TokenFinder
     from czo_auth.cli.session import CANNOT_START, fail, note, reporting
     from czo_auth.crypto import tokens
 
@@ -106,7 +106,7 @@ def scan(
         fail(f"--ask: {error}.", CANNOT_START)
     with reporting():
         found = _found(
-            Scan(Grammar(prefix, all_kinds=all_kinds), problem),
+            Scan(TokenFinder(prefix, all_kinds=all_kinds), problem),
             paths or ["."],
             history=history,
             staged=staged,
@@ -116,7 +116,7 @@ def scan(
         if server is not None:
             try:
                 _ask(server, found, states, revoke=revoke)
-            except NotAsked as error:
+            except NoUsableAnswer as error:
                 failure = str(error)
             finally:
                 server.close()
@@ -153,15 +153,15 @@ def _ask(server: object, found: Sequence[Finding], states: dict[str, str], *, re
     Ask about each key once, and report them all: a key that is not valid now may be enabled again.
 
     Raises:
-        NotAsked: The server does not answer.
+        NoUsableAnswer: The server does not answer.
     """
-    from czo_auth.cli.scan.grammar import API_KEY
     from czo_auth.cli.scan.server import Server
+    from czo_auth.cli.scan.token_finder import API_KEY
 
     assert isinstance(server, Server)  # noqa: S101 - imported late
     keys = list(dict.fromkeys(finding.token for finding in found if finding.kind == API_KEY))
     for key in keys:
-        states[key] = _LIVE if server.lives(key) else _DEAD
+        states[key] = _LIVE if server.accepts(key) else _DEAD
     if revoke:
         server.report(keys)
         for key in keys:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
-_HEREDITARY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
+_OBEYED_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
 MESSAGE = "(message)"
 
 
@@ -19,7 +19,7 @@ class GitFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class GitObject:
     """
     One object of a repository.
 
@@ -43,7 +43,9 @@ class Repository:
     def __init__(self, folder: str, *, obeys_environment: bool = False) -> None:
         self._folder = folder
         self._env = {
-            name: value for name, value in os.environ.items() if obeys_environment or name not in _HEREDITARY
+            name: value
+            for name, value in os.environ.items()
+            if obeys_environment or name not in _OBEYED_VARIABLES
         }
         # Nothing is fetched, prompted for or locked, regardless of the repository's configuration: it may be a
         # stranger's, and fetching runs programs that it names. Git before 2.45 only knows the second line.
@@ -111,7 +113,7 @@ class Repository:
                 found.setdefault(new, []).append(path)
         return found
 
-    def first_places(self, blobs: set[str]) -> dict[str, tuple[str, str]]:
+    def find_first_commits(self, blobs: set[str]) -> dict[str, tuple[str, str]]:
         """
         Find the oldest commit that contains each of *blobs*, and its path there.
 
@@ -133,7 +135,7 @@ class Repository:
                     found[new] = commit, os.fsdecode(path)
         return found
 
-    def objects(self, ids: Sequence[str], missing: Callable[[str], None]) -> Iterator[Stored]:
+    def objects(self, ids: Sequence[str], missing: Callable[[str], None]) -> Iterator[GitObject]:
         """
         Read the contents of *ids*, one after the other, from one process.
 
@@ -150,7 +152,7 @@ class Repository:
                     missing(words[0])
                     continue
                 contents = _Contents(out, int(words[2]))
-                yield Stored(words[0], words[1], contents.read_into)
+                yield GitObject(words[0], words[1], contents.read_into)
                 contents.skip()
 
     def _output(self, *command: str) -> bytes:

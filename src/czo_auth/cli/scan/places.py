@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from czo_auth.cli.scan.files import File, Problem, open_to_read, walk
 from czo_auth.cli.scan.findings import Finding
-from czo_auth.cli.scan.git import MESSAGE, GitFailed, Repository, Stored
-from czo_auth.cli.scan.grammar import Grammar
+from czo_auth.cli.scan.git import MESSAGE, GitFailed, GitObject, Repository
 from czo_auth.cli.scan.stream import Searcher
+from czo_auth.cli.scan.token_finder import TokenFinder
 
 Progress = Callable[[int, int], None]
 _MIB = 1 << 20
@@ -25,18 +25,18 @@ class Scan:
         problem: Called with each place that cannot be read.
     """
 
-    grammar: Grammar
+    token_finder: TokenFinder
     problem: Problem
     _searcher: Searcher = field(init=False)
 
     def __post_init__(self) -> None:
-        self._searcher = Searcher(self.grammar)
+        self._searcher = Searcher(self.token_finder)
 
     def standard_input(self) -> Iterator[Finding]:
         """Look through standard input, as it comes."""
         with open(0, "rb", buffering=0, closefd=False) as stream:
             for hit in self._searcher.search(stream.readinto):
-                yield Finding.of(hit, self.grammar.kind(hit.token), "-")
+                yield Finding.of(hit, self.token_finder.kind(hit.token), "-")
 
     def files(self, paths: list[str], progress: Progress, *, measured: bool) -> Iterator[Finding]:
         """
@@ -62,7 +62,7 @@ class Scan:
             descriptor = open_to_read(file)
             with open(descriptor, "rb", buffering=0) as opened:
                 for hit in self._searcher.search(opened.readinto):
-                    yield Finding.of(hit, self.grammar.kind(hit.token), file.path)
+                    yield Finding.of(hit, self.token_finder.kind(hit.token), file.path)
         except OSError as error:
             self.problem(file.path, error.strerror or "cannot be read")
 
@@ -91,7 +91,7 @@ class Scan:
         ids = repository.history()
         found = list(self._stored(repository, ids, folder, progress))
         blobs = {stored.id for stored, _ in found if stored.kind == "blob"}
-        places = repository.first_places(blobs) if blobs else {}
+        places = repository.find_first_commits(blobs) if blobs else {}
         for stored, finding in found:
             # A blob that is in no commit belongs to a tag: only its id is known.
             commit, path = places.get(stored.id, (stored.id, MESSAGE))
@@ -123,12 +123,12 @@ class Scan:
 
     def _stored(
         self, repository: Repository, ids: list[str], folder: str, progress: Progress
-    ) -> Iterator[tuple[Stored, Finding]]:
+    ) -> Iterator[tuple[GitObject, Finding]]:
         def missing(object_id: str) -> None:
             self.problem(folder, f"the object {object_id} is missing")
 
         for done, stored in enumerate(repository.objects(ids, missing), start=1):
             for hit in self._searcher.search(stored.read_into):
-                yield stored, Finding.of(hit, self.grammar.kind(hit.token), stored.id)
+                yield stored, Finding.of(hit, self.token_finder.kind(hit.token), stored.id)
             if done % 1000 == 0:
                 progress(done, len(ids))

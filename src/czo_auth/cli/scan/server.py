@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     import httpx
 
-_OF_LIVE_KEYS = frozenset(
+_REFUSALS_OF_LIVE_KEYS = frozenset(
     {
         (403, "TWO_FACTOR_SETUP_REQUIRED"),
         (403, "IP_ADDRESS_NOT_ALLOWED"),
@@ -23,14 +23,14 @@ _OF_LIVE_KEYS = frozenset(
 Refusals of this use of a key: its owner must enroll first, this address is not allowed, or the key is over a limit.
 """
 BASE_PATH = "/api/auth"
-_TOGETHER = 100
+_KEYS_PER_REPORT = 100
 _TRIES = 3
 _MAX_WAIT_SECONDS = 60
-_SECONDS = 30
-_SOME_SECONDS = re.compile(r"[0-9]{1,6}")
+_TIMEOUT_SECONDS = 30
+_RETRY_AFTER = re.compile(r"[0-9]{1,6}")
 
 
-class NotAsked(Exception):
+class NoUsableAnswer(Exception):
     """The server gave no usable answer; the message never contains a key."""
 
 
@@ -59,41 +59,41 @@ class Server:
         except httpx.InvalidURL:
             raise ValueError("the address must be like https://auth.example.com") from None
         # A proxy can read plain http; over https it only sees a tunnel.
-        self._client = httpx.Client(timeout=_SECONDS, follow_redirects=False, trust_env=not is_near)
+        self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, follow_redirects=False, trust_env=not is_near)
 
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
 
-    def lives(self, key: str) -> bool:
+    def accepts(self, key: str) -> bool:
         """
         Return whether the deployment accepts *key*; this counts as a use of the key.
 
         Raises:
-            NotAsked: It does not answer, or another server does.
+            NoUsableAnswer: It does not answer, or another server does.
         """
         answer = self._send("GET", "/whoami", headers={"authorization": f"Bearer {key}"})
         if answer.status_code == 401 and _code(answer) == "INVALID_API_KEY":
             return False
-        if (answer.status_code, _code(answer)) in _OF_LIVE_KEYS:
+        if (answer.status_code, _code(answer)) in _REFUSALS_OF_LIVE_KEYS:
             return True
         if answer.status_code == 200 and _json(answer).get("kind") == "api_key":
             return True
-        raise NotAsked(_unexpected_answer(answer))
+        raise NoUsableAnswer(_unexpected_answer(answer))
 
     def report(self, keys: Iterable[str]) -> None:
         """
         Report *keys* as leaked; the deployment revokes or quarantines those that it knows.
 
         Raises:
-            NotAsked: It does not answer, or another server does.
+            NoUsableAnswer: It does not answer, or another server does.
         """
         waiting = list(keys)
         while waiting:
-            now, waiting = waiting[:_TOGETHER], waiting[_TOGETHER:]
+            now, waiting = waiting[:_KEYS_PER_REPORT], waiting[_KEYS_PER_REPORT:]
             answer = self._send("POST", "/api-keys/report-leak", json=[{"token": key} for key in now])
             if answer.status_code != 200 or _json(answer).get("status") is not True:
-                raise NotAsked(_unexpected_answer(answer))
+                raise NoUsableAnswer(_unexpected_answer(answer))
 
     def _send(self, method: str, path: str, **what: object) -> httpx.Response:
         import httpx
@@ -104,13 +104,13 @@ class Server:
             try:
                 answer = self._client.request(method, self._base + path, **what)  # type: ignore[arg-type]
             except httpx.HTTPError as error:
-                raise NotAsked(f"the server does not answer ({type(error).__name__})") from None
+                raise NoUsableAnswer(f"the server does not answer ({type(error).__name__})") from None
             if answer.status_code not in (429, 503) or tries == _TRIES:
                 return answer
-            if (answer.status_code, _code(answer)) in _OF_LIVE_KEYS:
+            if (answer.status_code, _code(answer)) in _REFUSALS_OF_LIVE_KEYS:
                 return answer
             wait = answer.headers.get("retry-after", "")
-            time.sleep(min(int(wait), _MAX_WAIT_SECONDS) if _SOME_SECONDS.fullmatch(wait) else 1)
+            time.sleep(min(int(wait), _MAX_WAIT_SECONDS) if _RETRY_AFTER.fullmatch(wait) else 1)
 
 
 def _json(answer: httpx.Response) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from czo_auth.cli.scan.grammar import AFTER, BEFORE, Grammar
+from czo_auth.cli.scan.token_finder import AFTER, BEFORE, TokenFinder
 
 CHUNK_BYTES = 1 << 20
 _LOOKED_AT_FOR_KIND = 8192
@@ -31,8 +31,8 @@ class Searcher:
     beginning, as in git and grep.
     """
 
-    def __init__(self, grammar: Grammar, *, chunk_bytes: int = CHUNK_BYTES) -> None:
-        self._grammar = grammar
+    def __init__(self, token_finder: TokenFinder, *, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self._token_finder = token_finder
         self._buffer = bytearray(BEFORE + chunk_bytes + AFTER)
         self._view = memoryview(self._buffer)
 
@@ -54,7 +54,7 @@ class Searcher:
             # A token that begins later may continue in the next piece; it is examined again then.
             stop = filled if at_end else filled - AFTER
             counted = start
-            for at, token in self._grammar.find(buffer, start, stop, filled, is_text=is_text):
+            for at, token in self._token_finder.find(buffer, start, stop, filled, is_text=is_text):
                 line += buffer.count(b"\n", counted, at)
                 counted = at
                 begun = buffer.rfind(b"\n", 0, at)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from czo_auth.crypto import tokens
 
-PASSED_OVER = (b"EXAMPLE", b"auth_")
+SKIPPED_SECRETS = (b"EXAMPLE", b"auth_")
 """
 Secrets that begin like this are skipped: examples in documentation, and names of our tables (``czo_auth_users``),
     which are next to each other in the database. One real key in 10⁹ begins like this.
@@ -43,7 +43,7 @@ AFTER = 2 * (16 + 44) + 2
 """Bytes from the beginning of a token that are examined, if each character takes two."""
 
 
-class Grammar:
+class TokenFinder:
     """
     Finds tokens by requirement S15: the prefix, 42 characters, and a last one whose unused bits are zero; and webhook
     secrets, which are the same in base64 with its padding.
@@ -106,7 +106,7 @@ def _matches(
     while (match := pattern.search(data, start, end)) is not None and match.start() < stop:
         start = match.start() + 1
         token = bytes(match[0]).replace(b"\0", b"")
-        if not token.partition(b"_")[2].startswith(PASSED_OVER):
+        if not token.partition(b"_")[2].startswith(SKIPPED_SECRETS):
             yield match.start(), token.decode("ascii")
 
 
