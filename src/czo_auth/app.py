@@ -97,7 +97,7 @@ def with_cors(app: ASGIApp, app_state: AppState) -> ASGIApp:
         expose_headers=["set-auth-token", "retry-after", "ratelimit-policy", "ratelimit"],
         max_age=600,
     )
-    return NeverStored(answering)
+    return ResponseHeaders(answering)
 
 
 class _TrustedOrigins(CORSMiddleware):
@@ -112,7 +112,7 @@ class _TrustedOrigins(CORSMiddleware):
         return self._origins.trusts(origin)
 
 
-class NeverStored:
+class ResponseHeaders:
     """
     Sets ``nosniff`` on every response, including preflights, and ``no-store`` except for the public keys.
 
@@ -189,7 +189,7 @@ class FaultBarrier:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await self._app_state.starts.turn()
+        await self._app_state.start_queue.wait()
         inner = dict(scope)
         inner["path"], inner["root_path"] = (
             own_path(scope, self._base) if self._base else _any_path(scope),

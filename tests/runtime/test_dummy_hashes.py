@@ -9,7 +9,7 @@ import pytest
 from czo_auth.core.limits import MAX_HASH_KINDS
 from czo_auth.crypto import passwords
 from czo_auth.crypto.passwords import DUMMY_HASH, PasswordMatch, dummy_hash_of
-from czo_auth.runtime.dummy_hashes import EqualWork
+from czo_auth.runtime.dummy_hashes import UniformVerifier
 
 pytestmark = pytest.mark.real_hashes
 
@@ -62,7 +62,7 @@ def test_hash_of_ours_needs_none() -> None:
 
 @pytest.mark.parametrize("held", [[], [BCRYPT], [PBKDF2, SCRYPT, BCRYPT]], ids=["none", "one", "three"])
 def test_every_address_costs_the_same(verified: list[str], held: list[str]) -> None:
-    work = EqualWork()
+    work = UniformVerifier()
     for stored in held:
         work.learn(stored)
     costs = []
@@ -75,7 +75,7 @@ def test_every_address_costs_the_same(verified: list[str], held: list[str]) -> N
 
 
 def test_kind_that_was_met_once_is_known_from_then_on(verified: list[str]) -> None:
-    work = EqualWork()
+    work = UniformVerifier()
     assert work.verify(BCRYPT, "right").matches
     verified.clear()
     assert not work.verify(None, "right").matches
@@ -83,7 +83,7 @@ def test_kind_that_was_met_once_is_known_from_then_on(verified: list[str]) -> No
 
 
 def test_kinds_are_bounded(verified: list[str]) -> None:
-    work = EqualWork()
+    work = UniformVerifier()
     for iterations in range(1, 100):
         work.learn(PBKDF2.replace("$1000$", f"${iterations}$"))
     work.verify(None, "wrong")

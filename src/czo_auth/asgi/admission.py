@@ -16,9 +16,9 @@ from czo_auth.asgi.authentication import DEPLOYMENT, PRINCIPAL, Authenticator
 from czo_auth.asgi.clients import Clients
 from czo_auth.asgi.cookies import Cookies
 from czo_auth.asgi.credentials import Credential
-from czo_auth.asgi.fair_start import FairStart
 from czo_auth.asgi.limit_headers import LIMITS
 from czo_auth.asgi.origins import SAFE_METHODS
+from czo_auth.asgi.start_queue import StartQueue
 from czo_auth.core.access import Access, admit
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
@@ -40,7 +40,7 @@ class AppState:
     runtime: Runtime
     authenticator: Authenticator
     clients: Clients
-    starts: FairStart = field(default_factory=FairStart)
+    start_queue: StartQueue = field(default_factory=StartQueue)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,7 @@ class Documents:
         self._schema = schema
         self._is_open = introspection_is_open
         self._rules: Sequence[type[ASTValidationRule]] = (
-            specified_rules if introspection_is_open else (*specified_rules, NoWordOnTheSchema)
+            specified_rules if introspection_is_open else (*specified_rules, RefuseSchemaFields)
         )
         self._list_fields = _list_fields(schema)
         self._accept = lru_cache(maxsize=REMEMBERED)(self._read)
@@ -107,7 +107,7 @@ def _list_fields(schema: GraphQLSchema) -> frozenset[str]:
     )
 
 
-class NoWordOnTheSchema(ValidationRule):
+class RefuseSchemaFields(ValidationRule):
     """Refuses fields that reveal the schema: introspection, and the equivalent of federation."""
 
     def enter_field(self, node: FieldNode, *_: Any) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from czo_auth.errors import StartRefused
-from czo_auth.runtime.own_counters import Limit, OwnCounters, WindowStats
+from czo_auth.runtime.local_counters import Limit, LocalCounters, WindowStats
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -41,7 +41,7 @@ class Counters:
     """
 
     def __init__(self, url: str | None, *, now: Callable[[], datetime]) -> None:
-        self._own = OwnCounters(clock=lambda: now().timestamp())
+        self._own = LocalCounters(clock=lambda: now().timestamp())
         self._shared = _SharedCounters(url) if url else None
         self._rest_until = 0.0
 
@@ -53,7 +53,7 @@ class Counters:
         """Return what is left of *limit*, and when some of it is free again."""
         return await self._ask(lambda limiter: limiter.get_window_stats(limit, *key))
 
-    async def _ask(self, question: Callable[[_SharedCounters | OwnCounters], Awaitable[T]]) -> T:
+    async def _ask(self, question: Callable[[_SharedCounters | LocalCounters], Awaitable[T]]) -> T:
         now = asyncio.get_running_loop().time
         if self._shared is None or now() < self._rest_until:
             return await question(self._own)

@@ -12,7 +12,7 @@ from czo_auth.crypto import passwords
 from czo_auth.crypto.passwords import PasswordMatch
 
 
-class EqualWork:
+class UniformVerifier:
     """Verifies passwords in a time that does not depend on whose hash it is."""
 
     def __init__(self) -> None:

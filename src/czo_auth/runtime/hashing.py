@@ -15,7 +15,7 @@ from czo_auth.core.two_factor.factor import HashedCode
 from czo_auth.crypto import codes, jwt, passwords
 from czo_auth.crypto.codes import BackupCode
 from czo_auth.crypto.passwords import PasswordMatch
-from czo_auth.runtime.dummy_hashes import EqualWork
+from czo_auth.runtime.dummy_hashes import UniformVerifier
 
 T = TypeVar("T")
 _BACKGROUND_NICENESS = 10
@@ -40,7 +40,7 @@ class HashingPool:
         self._max_pending = count + queue
         self._pending = 0
         self._codes_pending = 0
-        self._equal_work = EqualWork()
+        self._equal_work = UniformVerifier()
 
     async def hash_password(self, password: str) -> str:
         """Hash a password that was accepted."""

@@ -11,7 +11,7 @@ from czo_auth.core.errors import ApiKeyRateLimited, RateLimited
 from czo_auth.core.limit_report import RATE_LIMIT, Remaining
 from czo_auth.core.throttle import LimitedAction, RateLimit, network_of
 from czo_auth.runtime.counters import Counters
-from czo_auth.runtime.own_counters import Limit
+from czo_auth.runtime.local_counters import Limit
 
 _PER_ADDRESS: Final[dict[LimitedAction, Limit]] = {
     "sign_in": Limit(300, 1),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from czo_auth.runtime.own_counters import Limit, OwnCounters
+from czo_auth.runtime.local_counters import Limit, LocalCounters
 
 
 class Clock:
@@ -20,7 +20,7 @@ class Clock:
         return self.now
 
 
-def hits(counters: OwnCounters, times: int, *key: str, amount: int = 10) -> int:
+def hits(counters: LocalCounters, times: int, *key: str, amount: int = 10) -> int:
     async def hit() -> int:
         item = Limit(amount, 1)
         return sum([await counters.hit(item, *key) for _ in range(times)])
@@ -30,7 +30,7 @@ def hits(counters: OwnCounters, times: int, *key: str, amount: int = 10) -> int:
 
 def test_limit_is_used_up_and_comes_back_bit_by_bit() -> None:
     clock = Clock()
-    counters = OwnCounters(clock=clock)
+    counters = LocalCounters(clock=clock)
     assert hits(counters, 15, "a") == 10
     assert hits(counters, 15, "b") == 10, "each key has its own"
     clock.now += 60
@@ -45,7 +45,7 @@ def test_limit_is_used_up_and_comes_back_bit_by_bit() -> None:
 def test_refusal_says_when_a_hit_passes_again(pauses: list[float], amount: int) -> None:
     async def story() -> None:
         clock = Clock()
-        counters, item = OwnCounters(clock=clock), Limit(amount, 1)
+        counters, item = LocalCounters(clock=clock), Limit(amount, 1)
         passed: list[float] = []
         for pause in pauses:
             clock.now += pause
@@ -65,7 +65,7 @@ def test_refusal_says_when_a_hit_passes_again(pauses: list[float], amount: int) 
 @pytest.mark.deep
 def test_memory_is_bounded_and_a_busy_client_stays_limited() -> None:
     clock = Clock()
-    counters = OwnCounters(max_counters=1000, clock=clock)
+    counters = LocalCounters(max_counters=1000, clock=clock)
     hits(counters, 10, "busy")
     tracemalloc.start()
     for number in range(500):
@@ -81,7 +81,7 @@ def test_memory_is_bounded_and_a_busy_client_stays_limited() -> None:
 
 def test_expired_counters_are_removed_as_others_are_added() -> None:
     clock = Clock()
-    counters = OwnCounters(clock=clock)
+    counters = LocalCounters(clock=clock)
     for number in range(100):
         hits(counters, 1, f"early {number}")
     clock.now += 121

@@ -72,7 +72,7 @@ class WindowStats:
     remaining: int
 
 
-class OwnCounters:
+class LocalCounters:
     """
     Counts like the shared counters do, as two fixed windows that approximate a moving one.
 

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from czo_auth.asgi.fair_start import BEGIN_AT_ONCE, FairStart
+from czo_auth.asgi.start_queue import BEGIN_AT_ONCE, StartQueue
 from tests.contract.acting import create_key
 from tests.contract.deployments import Timed
 
@@ -86,10 +86,10 @@ async def test_check_of_a_key_runs_between_the_requests_of_a_burst(timed: Timed)
 
 
 async def test_requests_begin_in_their_order_and_the_cancelled_do_not_count() -> None:
-    starts, began = FairStart(), []
+    start_queue, began = StartQueue(), []
 
     async def request(number: int) -> None:
-        await starts.turn()
+        await start_queue.wait()
         began.append(number)
 
     tasks = [asyncio.create_task(request(number)) for number in range(20)]
@@ -104,11 +104,11 @@ async def test_requests_begin_in_their_order_and_the_cancelled_do_not_count() ->
 
 
 def test_next_event_loop_does_not_wait_for_the_turn_of_a_closed_one() -> None:
-    starts = FairStart()
+    start_queue = StartQueue()
 
     async def some() -> None:
         for _ in range(BEGIN_AT_ONCE):
-            await starts.turn()
+            await start_queue.wait()
 
     for _ in range(2):
         loop = asyncio.new_event_loop()

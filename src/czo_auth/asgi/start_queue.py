@@ -10,7 +10,7 @@ BEGIN_AT_ONCE: Final = 2
 """Requests that begin in one turn of the event loop; each computes for a while before it first waits."""
 
 
-class FairStart:
+class StartQueue:
     """
     Lets `BEGIN_AT_ONCE` requests begin in each turn of the event loop, in the order in which they came.
 
@@ -19,26 +19,26 @@ class FairStart:
     """
 
     def __init__(self) -> None:
-        self._starts: _Starts | None = None
+        self._queue: _LoopQueue | None = None
 
-    async def turn(self) -> None:
+    async def wait(self) -> None:
         """Wait until the request may begin."""
         loop = asyncio.get_running_loop()
         # Under test, an application is used by one loop after the other, and a closed one answers nobody.
-        if self._starts is None or self._starts.loop is not loop:
-            self._starts = _Starts(loop)
-        await self._starts.turn()
+        if self._queue is None or self._queue.loop is not loop:
+            self._queue = _LoopQueue(loop)
+        await self._queue.wait()
 
 
-class _Starts:
-    """The requests of one event loop."""
+class _LoopQueue:
+    """The requests that wait in one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._begun = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def turn(self) -> None:
+    async def wait(self) -> None:
         if self._begun == 0:
             self.loop.call_soon(self._next)
         if self._begun < BEGIN_AT_ONCE:
