@@ -138,9 +138,9 @@ async def admit_request(
         )
     caller = None
     if credential is not None:
-        caller = _proved_before(runtime, credential, scope)
+        caller = _verified_before(runtime, credential, scope)
     if credential is not None and caller is None:
-        caller = await _prove(authenticator, credential, access, origin_refusal, scope)
+        caller = await _verify(authenticator, credential, access, origin_refusal, scope)
         if caller is not None and caller.limits is not None:
             request.scope.setdefault("state", {})[LIMITS] = caller.limits
     admitted = await _admit(runtime, caller, access, context=context)
@@ -154,7 +154,7 @@ async def admit_request(
     )
 
 
-def _proved_before(runtime: Runtime, credential: Credential, scope: Scope) -> Principal | None:
+def _verified_before(runtime: Runtime, credential: Credential, scope: Scope) -> Principal | None:
     """
     Return the principal that the middleware of the same deployment already verified for this request, if any.
 
@@ -178,7 +178,7 @@ async def _admit(
         raise
 
 
-async def _prove(
+async def _verify(
     authenticator: Authenticator,
     credential: Credential,
     access: Access,
@@ -192,7 +192,7 @@ async def _prove(
             return None
         raise origin_refusal
     try:
-        return await authenticator.prove(credential, scope)
+        return await authenticator.verify(credential, scope)
     except (Unavailable, TwoFactorSetupRequired, OrganizationTwoFactorRequired):
         raise
     except Refusal:

@@ -125,7 +125,7 @@ class Authenticator:
             case _:
                 return False
 
-    async def prove(self, credential: Credential, scope: Scope) -> Principal:
+    async def verify(self, credential: Credential, scope: Scope) -> Principal:
         """
         Verify the credential of a request. Each kind has one path, and no value is tried as two kinds.
 
@@ -249,7 +249,7 @@ class AuthMiddleware:
                 raise InvalidToken
         elif credential is not None:
             try:
-                principal = await self._prove(scope, credential)
+                principal = await self._verify(scope, credential)
             except StartRefused as error:
                 raise refusal_of(error) from None
         if principal is None and self._required:
@@ -259,11 +259,11 @@ class AuthMiddleware:
             principal.check_organization()
         return principal
 
-    async def _prove(self, scope: Scope, credential: Credential) -> Principal | None:
+    async def _verify(self, scope: Scope, credential: Credential) -> Principal | None:
         if not credential.from_cookie:
-            return await self._authenticator.prove(credential, scope)
+            return await self._authenticator.verify(credential, scope)
         try:
-            principal = await self._authenticator.prove(credential, scope)
+            principal = await self._authenticator.verify(credential, scope)
         except Unavailable:
             raise
         except Refusal:

@@ -82,7 +82,7 @@ class ForwardAuth:
         principal = None
         try:
             required = self._required(scope)
-            principal = await self._prove(scope)
+            principal = await self._verify(scope)
             principal.require(
                 actor=required.actor,
                 scopes=required.scopes,
@@ -159,7 +159,7 @@ class ForwardAuth:
             phishing_resistant=found.get("phr") == "true",
         )
 
-    async def _prove(self, scope: Scope) -> Principal:
+    async def _verify(self, scope: Scope) -> Principal:
         try:
             principal = self._authenticator.get_cached(scope)
             credential = self._authenticator.read(scope) if principal is None else None
@@ -171,7 +171,7 @@ class ForwardAuth:
         if credential is None:
             raise Unauthorized
         await self._runtime.start()
-        principal = await self._authenticator.prove(credential, scope)
+        principal = await self._authenticator.verify(credential, scope)
         if credential.from_cookie:
             self._check_origin(scope, credential)
         return principal

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from czo_auth.extras import require_extra
 
 try:
-    from czo_auth.integrations.mcp.credentials import Deployment, Introspection, Prover
+    from czo_auth.integrations.mcp.credentials import CredentialVerifier, LocalVerifier, RemoteVerifier
 except ImportError:
     require_extra("mcp", "czo_auth.integrations.mcp")
     raise
@@ -42,7 +42,7 @@ def token_verifier(
             sessions; otherwise those for this deployment. API keys have no audience.
         scopes: What the server requires. Sessions have those that their user may use.
     """
-    return _verifier(Deployment(auth, resource=resource, scopes=tuple(scopes)), scopes)
+    return _verifier(LocalVerifier(auth, resource=resource, scopes=tuple(scopes)), scopes)
 
 
 def introspection_verifier(
@@ -59,16 +59,16 @@ def introspection_verifier(
         resource: The server's URL, one of ``CZO_AUTH_TOKEN_AUDIENCES``.
         scopes: What the server requires.
     """
-    return _verifier(Introspection(url, api_key, resource=resource), scopes)
+    return _verifier(RemoteVerifier(url, api_key, resource=resource), scopes)
 
 
-def _verifier(prover: Prover, scopes: Collection[str]) -> FastMCPVerifier:
+def _verifier(verifier: CredentialVerifier, scopes: Collection[str]) -> FastMCPVerifier:
     if find_spec("fastmcp") is not None:
         from czo_auth.integrations.mcp.fastmcp import FastMCPVerifier
 
-        return FastMCPVerifier(prover, list(scopes))
+        return FastMCPVerifier(verifier, list(scopes))
     require_extra("mcp", "An MCP server")
     from czo_auth.integrations.mcp.sdk import SdkVerifier
 
     # What FastMCP's type promises beyond the SDK's is of use to FastMCP only.
-    return cast("FastMCPVerifier", SdkVerifier(prover))
+    return cast("FastMCPVerifier", SdkVerifier(verifier))

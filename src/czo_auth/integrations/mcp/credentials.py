@@ -19,7 +19,7 @@ _TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProvedCredential:
+class VerifiedCredential:
     """
     The data of a credential that both frameworks use.
 
@@ -38,14 +38,14 @@ class ProvedCredential:
     claims: dict[str, Any]
 
 
-class Prover(Protocol):
+class CredentialVerifier(Protocol):
     """Verifies a credential, or returns None."""
 
-    async def prove(self, token: str) -> ProvedCredential | None: ...
+    async def verify(self, token: str) -> VerifiedCredential | None: ...
     async def close(self) -> None: ...
 
 
-class Deployment:
+class LocalVerifier:
     """Verifies with the deployment in this process."""
 
     def __init__(self, auth: Auth, *, resource: str | None, scopes: tuple[str, ...]) -> None:
@@ -54,7 +54,7 @@ class Deployment:
         self._scopes = scopes
         self._audience = resource if resource in auth.settings.token_audiences else None
 
-    async def prove(self, token: str) -> ProvedCredential | None:
+    async def verify(self, token: str) -> VerifiedCredential | None:
         """
         Decide as the middleware does; a refusal for another reason than the credential is recorded for the response.
         """
@@ -72,7 +72,7 @@ class Deployment:
     async def close(self) -> None:
         """Nothing to close: the deployment is the host's."""
 
-    def _described(self, principal: Principal, token: str) -> ProvedCredential:
+    def _described(self, principal: Principal, token: str) -> VerifiedCredential:
         is_key = principal.kind == "api_key"
         claims = {
             "iss": self._auth.services.access_tokens.issuer,
@@ -82,7 +82,7 @@ class Deployment:
             "org": principal.organization_id,
             "aal": principal.aal,
         }
-        return ProvedCredential(
+        return VerifiedCredential(
             token=token,
             client_id=(principal.api_key_id if is_key else principal.lineage_id or principal.session_id)
             or "",
@@ -96,7 +96,7 @@ class Deployment:
         )
 
 
-class Introspection:
+class RemoteVerifier:
     """Verifies with a remote deployment, by RFC 7662."""
 
     def __init__(self, url: str, api_key: str, *, resource: str) -> None:
@@ -105,7 +105,7 @@ class Introspection:
         self._resource = resource
         self._client: httpx.AsyncClient | None = None
 
-    async def prove(self, token: str) -> ProvedCredential | None:
+    async def verify(self, token: str) -> VerifiedCredential | None:
         """
         Query; a status other than 200 means a configuration error or an outage, and says nothing about the credential.
         """
@@ -123,7 +123,7 @@ class Introspection:
         if kind != "api_key" and not (kind == "access_token" and introspected.get("aud") == self._resource):
             return None
         scope = introspected.get("scope") or ""
-        return ProvedCredential(
+        return VerifiedCredential(
             token=token,
             client_id=introspected["client_id"],
             scopes=scope.split(" ") if scope else [],

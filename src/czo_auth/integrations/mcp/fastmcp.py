@@ -6,21 +6,21 @@ from dataclasses import asdict
 
 from fastmcp.server.auth import AccessToken, TokenVerifier
 
-from czo_auth.integrations.mcp.credentials import Prover
+from czo_auth.integrations.mcp.credentials import CredentialVerifier
 
 
 class FastMCPVerifier(TokenVerifier):
     """Lets FastMCP's ``RequireAuthMiddleware`` decide by czo-auth's verification."""
 
-    def __init__(self, prover: Prover, scopes: list[str]) -> None:
+    def __init__(self, verifier: CredentialVerifier, scopes: list[str]) -> None:
         super().__init__(required_scopes=scopes)
-        self._prover = prover
+        self._credential_verifier = verifier
 
     async def verify_token(self, token: str) -> AccessToken | None:
         """Return the rights of the credential, or None if it is not valid."""
-        proved = await self._prover.prove(token)
+        proved = await self._credential_verifier.verify(token)
         return None if proved is None else AccessToken(**asdict(proved))
 
     async def close(self) -> None:
         """Close the connections to a deployment elsewhere, if there are any."""
-        await self._prover.close()
+        await self._credential_verifier.close()
