@@ -1,4 +1,4 @@
-"""Acting by a key: what is refused in one way, what a key never reaches, and when it was last used (section 5)."""
+"""HostApi by a key: what is refused in one way, what a key never reaches, and when it was last used (section 5)."""
 
 from __future__ import annotations
 

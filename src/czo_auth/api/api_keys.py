@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
-from czo_auth.api.acting import Acting, context_of
+from czo_auth.api.host_api import HostApi, context_of
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.quota import QuotaPeriod, QuotaUpdate
 from czo_auth.core.api_keys.usage import DayUsage
@@ -16,7 +16,7 @@ from czo_auth.core.paging import Page, PageQuery
 from czo_auth.core.principal import Principal
 
 
-class ApiKeys(Acting):
+class ApiKeys(HostApi):
     """API keys of the deployment. The text of a key is only in the result of creating it."""
 
     async def create(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from czo_auth.api.acting import Acting, context_of
+from czo_auth.api.host_api import HostApi, context_of
 from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.organizations.organization import Member, Organization
 from czo_auth.core.paging import Page, PageQuery
 from czo_auth.core.principal import Principal
 
 
-class Organizations(Acting):
+class Organizations(HostApi):
     """Organizations of the deployment. Roles are ``viewer``, ``member``, ``admin`` and ``owner``."""
 
     async def create(

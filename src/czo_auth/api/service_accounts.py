@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
-from czo_auth.api.acting import Acting, context_of
+from czo_auth.api.host_api import HostApi, context_of
 from czo_auth.core.flows.api_keys.new_key import CreatedApiKey, NewApiKey
 from czo_auth.core.flows.service_accounts.manage import (
     NewServiceAccount,
@@ -18,7 +18,7 @@ from czo_auth.core.principal import Principal
 from czo_auth.core.service_accounts.account import ServiceAccount
 
 
-class ServiceAccounts(Acting):
+class ServiceAccounts(HostApi):
     """
     Service accounts of organizations. Their API keys do not act for a user, and outlive their creator.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from czo_auth.api.acting import Acting, context_of
+from czo_auth.api.host_api import HostApi, context_of
 from czo_auth.core.principal import Principal
 from czo_auth.core.sessions.session import Session
 
 
-class Sessions(Acting):
+class Sessions(HostApi):
     """Sessions of users. Ending one takes effect at the next request, in every process."""
 
     async def list(self, user_id: str) -> Sequence[Session]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from czo_auth.api.acting import Acting, context_of
+from czo_auth.api.host_api import HostApi, context_of
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.flows.users.activity import Activity, read_activity
 from czo_auth.core.flows.users.profile import set_user_fields
@@ -49,7 +49,7 @@ class UserRecord:
     fields: Mapping[str, object]
 
 
-class Users(Acting):
+class Users(HostApi):
     """Users of the deployment. Every change is audited, and delivered as an event if it is one."""
 
     async def get(self, user_id: str) -> UserRecord:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from czo_auth.api.acting import Acting
+from czo_auth.api.host_api import HostApi
 from czo_auth.cli.session import operator_context
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from czo_auth.runtime import Runtime
 
 
-class _Operator(Acting):
+class _Operator(HostApi):
     """Works on a deployment that the command opened, without background work."""
 
     async def _started(self) -> Runtime:

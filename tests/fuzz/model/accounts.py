@@ -9,13 +9,13 @@ from hypothesis.stateful import precondition, rule
 
 from czo_auth.core.context import system_context
 from tests.contract.deployments import Timed
-from tests.fuzz.model.acting import PICK, Acting
+from tests.fuzz.model.acting import PICK, HostApi
 from tests.fuzz.model.records import EmailChange, Person, Refused, Session
 
 _numbers = count(1)
 
 
-class Accounts(Acting):
+class Accounts(HostApi):
     """What is done to an account as a whole."""
 
     @rule(pick=PICK)

@@ -33,7 +33,7 @@ class Place(Protocol):
     async def open(self, stack: AsyncExitStack) -> Deployment: ...
 
 
-class Acting(RuleBasedStateMachine):
+class HostApi(RuleBasedStateMachine):
     """Runs in the place that a subclass names."""
 
     place: ClassVar[Place]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from tests.fuzz.model.acting import PICK, Acting
+from tests.fuzz.model.acting import PICK, HostApi
 from tests.fuzz.model.programs import administers
 from tests.fuzz.model.records import FORBIDDEN, NOT_FOUND, RANKS, Invitation, Organization, Person, Refused
 
@@ -15,7 +15,7 @@ INVITATION_LIFE = timedelta(days=7)
 NO_INVITATION: Refused = (400, "INVITATION_NOT_FOUND")
 
 
-class Invitations(Acting):
+class Invitations(HostApi):
     """What sends, answers and withdraws an invitation."""
 
     def _is_alive(self, invitation: Invitation) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from tests.fuzz.model.acting import PICK, Acting
+from tests.fuzz.model.acting import PICK, HostApi
 from tests.fuzz.model.programs import ANSWER_LIFE, Repeated
 from tests.fuzz.model.records import NO_FACTOR, Key, Organization, Refused, Session
 
@@ -16,7 +16,7 @@ LIVES = st.none() | st.sampled_from([60, 3600])
 """After how many seconds a key ends; None for never."""
 
 
-class Keys(Acting):
+class Keys(HostApi):
     """What makes, changes and ends a key."""
 
     @rule(

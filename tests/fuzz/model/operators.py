@@ -7,14 +7,14 @@ from hypothesis.stateful import precondition, rule
 
 from czo_auth.core.context import system_context
 from tests.contract.deployments import Timed
-from tests.fuzz.model.acting import PICK, Acting
+from tests.fuzz.model.acting import PICK, HostApi
 from tests.fuzz.model.records import NOT_FOUND, Organization, Person
 
 WAITS = st.sampled_from([1, 11, 31, 31, 95, 301, 601, 1201, 3601, 8 * 86400])
 DEEDS = st.sampled_from(["ban", "unban", "unban", "promote", "promote", "demote", "reset"])
 
 
-class Operators(Acting):
+class Operators(HostApi):
     """What is done to people from above."""
 
     @rule(pick=PICK, deed=DEEDS)

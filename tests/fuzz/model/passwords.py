@@ -10,13 +10,13 @@ from hypothesis.stateful import precondition, rule
 
 from czo_auth.core.context import system_context
 from tests.contract.deployments import Timed
-from tests.fuzz.model.acting import CODES, PICK, Acting
+from tests.fuzz.model.acting import CODES, PICK, HostApi
 from tests.fuzz.model.records import LINK_LIFE, Link, Person, Refused
 
 _numbers = count(1)
 
 
-class Passwords(Acting):
+class Passwords(HostApi):
     """What changes a password."""
 
     @rule(pick=PICK, has_password=st.sampled_from([True, True, False]))

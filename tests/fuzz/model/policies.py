@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.contract.deployments import Timed
-from tests.fuzz.model.acting import PICK, Acting
+from tests.fuzz.model.acting import PICK, HostApi
 from tests.fuzz.model.records import MINUTE, Exemption, Organization, Person
 from tests.support.authenticator import Authenticator
 
@@ -18,7 +18,7 @@ DATES = st.sampled_from(
 """From when on a factor is demanded, counted from now; None for never."""
 
 
-class Policies(Acting):
+class Policies(HostApi):
     """What moves the day, and what a passkey opens and closes."""
 
     @rule(place=PICK, pick=PICK, ahead=DATES)

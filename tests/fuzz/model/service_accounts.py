@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from tests.fuzz.model.acting import PICK, Acting
+from tests.fuzz.model.acting import PICK, HostApi
 from tests.fuzz.model.programs import AccountKey, ServiceAccount, Webhook, administers, is_assured
 from tests.fuzz.model.records import FORBIDDEN, NO_PASSWORD, NOT_FOUND, Key, Organization, Refused, Session
 
@@ -18,7 +18,7 @@ NEVER = "auth.passkey.counter_regressed"
 """An event that no act of the model causes: nothing is sent to the webhooks."""
 
 
-class ServiceAccounts(Acting):
+class ServiceAccounts(HostApi):
     """What makes, changes and ends what belongs to an organization instead of a person."""
 
     def _typed(self, session: Session, typed: bool | None) -> dict[str, Any]:

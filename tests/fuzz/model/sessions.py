@@ -10,13 +10,13 @@ from hypothesis.stateful import precondition, rule
 from tests.contract.api import DEVICE_COOKIE, cookies_set_by
 from tests.contract.deployments import Timed
 from tests.contract.people import Account
-from tests.fuzz.model.acting import PICK, Acting
+from tests.fuzz.model.acting import PICK, HostApi
 from tests.fuzz.model.records import DEVICE_LIFE, MINUTE, Challenge, Person, Refused, Session
 
 _numbers = count(1)
 
 
-class Sessions(Acting):
+class Sessions(HostApi):
     """What begins, goes on and ends with a session."""
 
     @rule()

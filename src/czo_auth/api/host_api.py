@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from czo_auth.runtime import Runtime
 
 
-class Acting:
+class HostApi:
     """
     A part of the server-side API.
 
