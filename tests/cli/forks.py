@@ -80,10 +80,10 @@ def _fork_for_ever() -> None:
 
     import czo_auth.auth
     import czo_auth.cli.app
+    import czo_auth.cli.command
     import czo_auth.cli.device_login
     import czo_auth.cli.logs
     import czo_auth.cli.output
-    import czo_auth.cli.session
     import czo_auth.cli.start_check
     import czo_auth.doctor.examination
     import czo_auth.rest.records

@@ -30,7 +30,7 @@ UNUSED = ("alembic", "graphql", "httpx", "mako", "pygments", "rich", "strawberry
 MODULES = """
 import json, os, signal, sys, threading
 
-from czo_auth.cli.session import chosen_settings, reporting
+from czo_auth.cli.command import chosen_settings, reporting
 
 asked, ask = os.pipe()
 answered, answer = os.pipe()

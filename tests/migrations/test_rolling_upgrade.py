@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from czo_auth.cli.session import CANNOT_START
+from czo_auth.cli.command import CANNOT_START
 from tests.contract.acting import eventually
 from tests.contract.api import Api
 from tests.contract.conftest import DRIFT

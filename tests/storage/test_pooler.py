@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from czo_auth import Auth, Settings, StartRefused
-from czo_auth.cli.session import CANNOT_START
+from czo_auth.cli.command import CANNOT_START
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.crypto.sealing import new_key_text
 from czo_auth.storage.errors import DatabaseMisconfigured

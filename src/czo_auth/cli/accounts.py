@@ -47,8 +47,8 @@ def delete_user(
 
     Organizations without other members go with the user.
     """
+    from czo_auth.cli.command import operator_context
     from czo_auth.cli.input import checked_reason
-    from czo_auth.cli.session import operator_context
 
     why = checked_reason(reason)
 
@@ -64,7 +64,7 @@ def export_user(email: Email, data_dir: DataDir = None, database_url: DatabaseUr
     """
     import json
 
-    from czo_auth.cli.session import operator_context, run
+    from czo_auth.cli.command import operator_context, run
 
     async def act(auth: Auth) -> dict[str, object]:
         user = await auth.administration.find_by_email(email)
@@ -86,7 +86,7 @@ def revoke_actor_type(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Take an actor type away from a user; sessions of that type end."""
-    from czo_auth.cli.session import operator_context
+    from czo_auth.cli.command import operator_context
 
     async def change(auth: Auth, user: User, now: datetime) -> User:
         return await auth.administration.change_actor_types(
@@ -106,8 +106,8 @@ def list_sessions(
     database_url: DatabaseUrl = None,
 ) -> None:
     """List a user's live sessions, newest first."""
+    from czo_auth.cli.command import operator_context, run
     from czo_auth.cli.output import print_json, print_table
-    from czo_auth.cli.session import operator_context, run
     from czo_auth.rest import records
 
     async def act(auth: Auth) -> Sequence[Session]:

@@ -45,9 +45,9 @@ def list_keys(
     database_url: DatabaseUrl = None,
 ) -> None:
     """List a user's API keys, newest first. The keys themselves are not stored anywhere."""
+    from czo_auth.cli.command import first_rows, run
     from czo_auth.cli.input import since_time
     from czo_auth.cli.output import print_json, print_table
-    from czo_auth.cli.session import first_rows, run
     from czo_auth.rest import records
 
     async def act(auth: Auth) -> Sequence[ApiKey]:
@@ -119,9 +119,9 @@ def create(
     """Create an API key that acts for a user, with scopes that the user may grant. It is printed once."""
     from datetime import timedelta
 
+    from czo_auth.cli.command import run
     from czo_auth.cli.input import checked_name, read_quota
     from czo_auth.cli.operator import acting_for
-    from czo_auth.cli.session import run
     from czo_auth.core.flows.api_keys.new_key import NewApiKey
 
     new = NewApiKey(
@@ -154,8 +154,8 @@ def rotate(
     """Replace an API key with one that has the same rights. The new key is printed once."""
     from datetime import timedelta
 
+    from czo_auth.cli.command import operator_context, run
     from czo_auth.cli.operator import acting_for
-    from czo_auth.cli.session import operator_context, run
 
     async def act(auth: Auth) -> CreatedApiKey:
         key = await auth.administration.get_api_key(key_id)
@@ -173,8 +173,8 @@ def rotate(
 
 
 def _print_once(made: CreatedApiKey, *, as_json: bool) -> None:
+    from czo_auth.cli.command import note
     from czo_auth.cli.output import print_json
-    from czo_auth.cli.session import note
     from czo_auth.rest import records
 
     if as_json:
@@ -192,8 +192,8 @@ def revoke(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Revoke an API key, no matter who owns it. It is refused at its next request, in every process."""
+    from czo_auth.cli.command import operator_context, run
     from czo_auth.cli.output import print_json
-    from czo_auth.cli.session import operator_context, run
     from czo_auth.core.text import escape_control
     from czo_auth.rest import records
 
@@ -215,8 +215,8 @@ def show(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Show an API key, no matter who owns it: its rights, its expiry, and the limits on its use."""
+    from czo_auth.cli.command import run
     from czo_auth.cli.output import print_fields, print_json
-    from czo_auth.cli.session import run
     from czo_auth.rest import records
 
     async def act(auth: Auth) -> ApiKey:
@@ -247,10 +247,10 @@ def quota(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Set, raise, lower or remove the quota of an API key. Uses so far in the period count."""
+    from czo_auth.cli.command import run
     from czo_auth.cli.input import read_quota
     from czo_auth.cli.operator import acting_for
     from czo_auth.cli.output import print_json
-    from czo_auth.cli.session import run
     from czo_auth.core.errors import Forbidden
     from czo_auth.core.flows.api_keys.changes import ApiKeyChanges
     from czo_auth.rest import records
@@ -292,9 +292,9 @@ def usage(
     Print how often an API key was used and refused on each day (UTC), oldest first. Days without either are left out;
     400 days are kept.
     """
+    from czo_auth.cli.command import run
     from czo_auth.cli.input import read_day
     from czo_auth.cli.output import print_json, print_table
-    from czo_auth.cli.session import run
     from czo_auth.rest import records
 
     since, until = read_day(first, "--from"), read_day(last, "--to")

@@ -86,8 +86,8 @@ def list_dead_letters(
 ) -> None:
     """List the events that a sink or a subscriber refused permanently; they are kept for 90 days."""
     from czo_auth.asgi.timestamps import format_timestamp
+    from czo_auth.cli.command import run
     from czo_auth.cli.output import print_json, print_line
-    from czo_auth.cli.session import run
     from czo_auth.core.events.cloudevents import to_cloudevent
 
     async def act(auth: Auth) -> None:
@@ -132,7 +132,7 @@ def replay_events(
 
     An event that is accepted is no longer a dead letter; one that is refused again stays one.
     """
-    from czo_auth.cli.session import CANNOT_START, REFUSED, fail, operator_context, run
+    from czo_auth.cli.command import CANNOT_START, REFUSED, fail, operator_context, run
 
     if not (event_id or sink or every):
         fail("name an event, a sink, or --all.", CANNOT_START)
@@ -222,9 +222,9 @@ def _tail(
     import signal
     import sys
 
+    from czo_auth.cli.command import run
     from czo_auth.cli.input import since_time, user_id_of
     from czo_auth.cli.output import print_json, print_line
-    from czo_auth.cli.session import run
     from czo_auth.cli.users import nobody
 
     async def act(auth: Auth) -> None:
@@ -265,8 +265,8 @@ def verify(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
     Addresses, browsers and names may be missing where retention or the deletion of a user removed them. Removing the
     newest records leaves no trace: keep the last hash elsewhere to notice that.
     """
+    from czo_auth.cli.command import REFUSED, fail, run
     from czo_auth.cli.output import print_json, progress
-    from czo_auth.cli.session import REFUSED, fail, run
     from czo_auth.core.flows.administration.audit import ReadAuditLog
 
     async def act(auth: Auth) -> ChainVerdict:

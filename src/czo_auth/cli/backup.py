@@ -47,8 +47,8 @@ def back_up(
     SQLite needs nothing more; PostgreSQL needs its client program pg_dump. The encryption key is not in the database,
     and so not in the file. Without the key, the file reveals nobody's second factor: keep the two apart.
     """
+    from czo_auth.cli.command import chosen_settings, missing_deployment, reporting
     from czo_auth.cli.output import print_json
-    from czo_auth.cli.session import chosen_settings, missing_deployment, reporting
 
     with reporting(), _refusals():
         settings = chosen_settings(creates=False, data_dir=data_dir, database_url=database_url)
@@ -106,7 +106,7 @@ def restore(
     AUTH_ENCRYPTION_KEY must contain the keys that were in use at the time of the backup. Older tables are brought up
     to date. Anything used or revoked after the backup is valid again: docs/how-to/backup.md says what to do about it.
     """
-    from czo_auth.cli.session import no_newer_schema, reporting
+    from czo_auth.cli.command import no_newer_schema, reporting
 
     with reporting(), _refusals():
         from czo_auth.cli.logs import configure_logging
@@ -123,7 +123,7 @@ def restore(
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    from czo_auth.cli.session import REFUSED, fail
+    from czo_auth.cli.command import REFUSED, fail
     from czo_auth.storage.backup import BackupRefused
 
     try:
@@ -139,8 +139,8 @@ def _settings_with_key(**chosen: object) -> Settings:
     Raises:
         StartRefused: It does not exist.
     """
+    from czo_auth.cli.command import chosen_settings
     from czo_auth.cli.host import host_auth
-    from czo_auth.cli.session import chosen_settings
     from czo_auth.deployment import read_settings
     from czo_auth.errors import StartRefused
     from czo_auth.settings import KEY_FILE
@@ -206,7 +206,7 @@ async def _verified(settings: Settings) -> RestoredVerdict:
     Raises:
         StartRefused: The encryption key is not the one of the backup.
     """
-    from czo_auth.cli.session import assembled, operator_context
+    from czo_auth.cli.command import assembled, operator_context
     from czo_auth.core.flows.administration.restored import VerifyRestored
     from czo_auth.storage.migrate import add_search_index, upgrade
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import typer
 
-from czo_auth.cli.session import REFUSED, UNAVAILABLE, fail, note
+from czo_auth.cli.command import REFUSED, UNAVAILABLE, fail, note
 from czo_auth.core.text import escape_control
 
 CLIENT_ID: Final = "czo-auth"

@@ -41,8 +41,8 @@ def doctor(
     import asyncio
     import logging
 
+    from czo_auth.cli.command import reporting
     from czo_auth.cli.host import host_auth
-    from czo_auth.cli.session import reporting
     from czo_auth.deployment import read_settings
     from czo_auth.doctor.finding import worst
 

@@ -86,7 +86,7 @@ def import_source(
     """
     from datetime import timedelta
 
-    from czo_auth.cli.session import CANNOT_START, REFUSED, fail, operator_context, refusal_sentence, run
+    from czo_auth.cli.command import CANNOT_START, REFUSED, fail, operator_context, refusal_sentence, run
     from czo_auth.core.errors import Refusal, Unavailable
     from czo_auth.core.flows.administration.import_accounts import ImportAccounts
     from czo_auth.core.flows.administration.import_records import SourceAccount, SourceOrganization
@@ -173,7 +173,7 @@ def _json_lines(origin: str) -> Any:
 
 def _secrets(file: Path | None) -> Mapping[str, str]:
     """Read better-auth's secrets by version; the one without a version is alone on its line."""
-    from czo_auth.cli.session import CANNOT_START, fail
+    from czo_auth.cli.command import CANNOT_START, fail
 
     if file is None:
         return {}
@@ -196,7 +196,7 @@ def _function(name: str | None) -> Callable[[str], str] | None:
     import sys
     from importlib import import_module
 
-    from czo_auth.cli.session import CANNOT_START, fail
+    from czo_auth.cli.command import CANNOT_START, fail
 
     if name is None:
         return None

@@ -45,7 +45,7 @@ def import_users(
     """
     import sys
 
-    from czo_auth.cli.session import REFUSED, fail, note, operator_context, refusal_sentence, run
+    from czo_auth.cli.command import REFUSED, fail, note, operator_context, refusal_sentence, run
     from czo_auth.core.errors import Refusal, Unavailable
     from czo_auth.core.flows.administration.import_users import ImportUsers
     from czo_auth.importers.json_lines import read_users

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from czo_auth.cli.session import CANNOT_START, fail
+from czo_auth.cli.command import CANNOT_START, fail
 
 if TYPE_CHECKING:
     from czo_auth.auth import Auth

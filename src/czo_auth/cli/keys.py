@@ -57,7 +57,7 @@ def generate(
 
     It is printed only this once: store it with your secrets, and apart from the database.
     """
-    from czo_auth.cli.session import CANNOT_START, fail, reporting
+    from czo_auth.cli.command import CANNOT_START, fail, reporting
     from czo_auth.crypto.sealing import KeyRingError, new_key_text
 
     with reporting():
@@ -91,8 +91,8 @@ def _next_number(data_dir: Path | None, database_url: str | None) -> int:
 @app.command(epilog=examples("czo-auth keys status --json"))
 def status(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """Count the rows that each key seals. A key without rows can be taken out of AUTH_ENCRYPTION_KEY."""
+    from czo_auth.cli.command import run
     from czo_auth.cli.output import print_json, print_table
-    from czo_auth.cli.session import run
     from czo_auth.core.flows.administration.reencrypt import Reencrypt
 
     async def act(auth: Auth) -> Sequence[SealedRows]:
@@ -113,8 +113,8 @@ def verify(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
 
     It changes nothing and prints no secret. It fails if a row does not open, and names some of those rows.
     """
+    from czo_auth.cli.command import REFUSED, fail, run
     from czo_auth.cli.output import print_json, print_table, progress
-    from czo_auth.cli.session import REFUSED, fail, run
     from czo_auth.core.flows.administration.verify_keys import VerifyKeys
 
     async def act(auth: Auth) -> Sequence[VerifiedRows]:
@@ -168,8 +168,8 @@ def rotate_signing(
     It is published 6 minutes before it signs, so that services with a cached JWKS know it. With --now they may refuse
     new tokens until they read the JWKS again.
     """
+    from czo_auth.cli.command import run
     from czo_auth.cli.output import print_json
-    from czo_auth.cli.session import run
     from czo_auth.core.flows.sessions.signing_keys import PUBLISHED_AHEAD
 
     async def act(auth: Auth) -> tuple[str, str]:
@@ -192,8 +192,8 @@ def rotate(as_json: AsJson = False, data_dir: DataDir = None, database_url: Data
     The server keeps running; it must have been started with the same AUTH_ENCRYPTION_KEY, old keys included. If the
     command is interrupted, run it again. Once `keys status` counts no row for an old key, remove that key.
     """
+    from czo_auth.cli.command import REFUSED, fail, run
     from czo_auth.cli.output import print_json, progress
-    from czo_auth.cli.session import REFUSED, fail, run
     from czo_auth.core.flows.administration.reencrypt import Reencrypt
 
     async def act(auth: Auth) -> tuple[Reencrypted, str]:

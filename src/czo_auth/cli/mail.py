@@ -45,8 +45,8 @@ def preview(
     """
     Print a mail as people get it, with your brand, words and template. Nothing is sent, and no database is opened.
     """
+    from czo_auth.cli.command import fail, reporting
     from czo_auth.cli.host import host_auth
-    from czo_auth.cli.session import fail, reporting
 
     with reporting():
         from czo_auth.core.mail import MAIL_KINDS, OPTIONAL_MAILS

@@ -13,7 +13,7 @@ def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
 
     Safe while servers run and when several do it at once: one of them migrates, and the others wait.
     """
-    from czo_auth.cli.session import chosen_settings, no_newer_schema, reporting
+    from czo_auth.cli.command import chosen_settings, no_newer_schema, reporting
 
     with reporting():
         settings = chosen_settings(creates=True, data_dir=data_dir, database_url=database_url)

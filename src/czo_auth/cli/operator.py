@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from czo_auth.api.host_api import HostApi
-from czo_auth.cli.session import operator_context
+from czo_auth.cli.command import operator_context
 
 if TYPE_CHECKING:
     from czo_auth.core.context import Context

@@ -34,8 +34,8 @@ def list_organizations(
     database_url: DatabaseUrl = None,
 ) -> None:
     """List organizations, oldest first."""
+    from czo_auth.cli.command import first_rows, run
     from czo_auth.cli.output import print_json, print_table
-    from czo_auth.cli.session import first_rows, run
     from czo_auth.rest import records
 
     async def act(auth: Auth) -> Sequence[Organization]:
@@ -70,9 +70,9 @@ def owner(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Make a member the owner of an organization whose owners are all gone or banned."""
+    from czo_auth.cli.command import operator_context, run
     from czo_auth.cli.input import checked_reason
     from czo_auth.cli.output import print_json
-    from czo_auth.cli.session import operator_context, run
     from czo_auth.core.text import escape_control
     from czo_auth.rest import records
 

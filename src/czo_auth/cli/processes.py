@@ -22,8 +22,8 @@ from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels, logger
 
+from czo_auth.cli.command import note
 from czo_auth.cli.logs import configure_logging, logging_config
-from czo_auth.cli.session import note
 from czo_auth.cli.start_check import FORKS, check_start
 from czo_auth.errors import StartRefused
 from czo_auth.metrics import SHARED_FOLDER

@@ -41,8 +41,8 @@ def reset_two_factor(
     It is done immediately, regardless of the waiting time for administrators. Their sessions end, and a mail notifies
     them. First make sure that the request comes from the user.
     """
+    from czo_auth.cli.command import operator_context
     from czo_auth.cli.input import checked_reason
-    from czo_auth.cli.session import operator_context
 
     why = checked_reason(reason)
     if not yes and sys.stdin.isatty():
@@ -59,7 +59,7 @@ def reset_two_factor(
 
 def _confirm(email: str) -> None:
     """Ask for the address once more, on stderr, or end."""
-    from czo_auth.cli.session import REFUSED, fail, note
+    from czo_auth.cli.command import REFUSED, fail, note
 
     note(f"{email} will get in by password alone until they set up two-factor authentication again.")
     if typer.prompt("Type the address to continue", err=True).strip() != email:
@@ -75,8 +75,8 @@ def list_resets(
     database_url: DatabaseUrl = None,
 ) -> None:
     """List the pending resets of second factors, the soonest due first."""
+    from czo_auth.cli.command import run
     from czo_auth.cli.output import print_json, print_table
-    from czo_auth.cli.session import run
     from czo_auth.core.errors import NotFound
     from czo_auth.core.paging import PageQuery
     from czo_auth.rest import records
@@ -111,7 +111,7 @@ def cancel_reset(
     email: Email, as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None
 ) -> None:
     """Cancel the pending reset of a second factor. The server notifies the user by mail."""
-    from czo_auth.cli.session import operator_context
+    from czo_auth.cli.command import operator_context
     from czo_auth.core.errors import Conflict, NotFound
 
     async def change(auth: Auth, user: User, now: datetime) -> User:
@@ -140,9 +140,9 @@ def recover(
     reset-2fa`.
     Anyone who sees the link can use it, so hand it over in private.
     """
+    from czo_auth.cli.command import note, operator_context, run
     from czo_auth.cli.input import checked_reason
     from czo_auth.cli.output import print_json
-    from czo_auth.cli.session import note, operator_context, run
 
     why = checked_reason(reason)
 

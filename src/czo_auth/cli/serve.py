@@ -36,7 +36,7 @@ def serve(
 
     Without settings it makes a data folder with a database and an encryption key. Ctrl-C ends it.
     """
-    from czo_auth.cli.session import chosen_settings, exit_on_signals, reporting
+    from czo_auth.cli.command import chosen_settings, exit_on_signals, reporting
     from czo_auth.extras import require_extra
 
     with exit_on_signals(), reporting():
@@ -78,7 +78,7 @@ def _say_ready(settings: Settings) -> None:
 def _where(settings: Settings) -> dict[str, str]:
     if settings.is_embedded_default:
         return {"data folder": f"{settings.data_dir.absolute()} (database and encryption key: back up both)"}
-    from czo_auth.cli.session import described
+    from czo_auth.cli.command import described
 
     return {"database": described(settings.storage_url)}
 

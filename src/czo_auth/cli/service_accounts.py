@@ -46,8 +46,8 @@ def list_accounts(
     database_url: DatabaseUrl = None,
 ) -> None:
     """List the service accounts of an organization, newest first."""
+    from czo_auth.cli.command import run
     from czo_auth.cli.output import print_json, print_table
-    from czo_auth.cli.session import run
     from czo_auth.core.flows.service_accounts.manage import list_accounts as read_accounts
     from czo_auth.core.limits import MAX_SERVICE_ACCOUNTS
     from czo_auth.core.paging import PageQuery
@@ -91,8 +91,8 @@ def create(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Create a service account. Its scopes are the most that its keys may have."""
+    from czo_auth.cli.command import operator_context, run
     from czo_auth.cli.input import checked_name
-    from czo_auth.cli.session import operator_context, run
     from czo_auth.core.flows.service_accounts.manage import NewServiceAccount
 
     new = NewServiceAccount(name=checked_name(name), description=description, scopes=tuple(scope or ()))
@@ -144,7 +144,7 @@ def delete(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Delete a service account; its keys end permanently, at their next request."""
-    from czo_auth.cli.session import operator_context, run
+    from czo_auth.cli.command import operator_context, run
 
     async def act(auth: Auth) -> None:
         await auth.manage_service_accounts.operate_delete(
@@ -177,9 +177,9 @@ def create_key(
     """Create an API key of a service account, with scopes that the account has. It is printed once."""
     from datetime import timedelta
 
+    from czo_auth.cli.command import note, operator_context, run
     from czo_auth.cli.input import checked_name
     from czo_auth.cli.output import print_json
-    from czo_auth.cli.session import note, operator_context, run
     from czo_auth.core.flows.api_keys.new_key import NewApiKey
     from czo_auth.rest import records
 
@@ -205,7 +205,7 @@ def create_key(
 def _set_enabled(
     organization_id: str, account_id: str, *, enabled: bool, data_dir: DataDir, database_url: DatabaseUrl
 ) -> ServiceAccount:
-    from czo_auth.cli.session import operator_context, run
+    from czo_auth.cli.command import operator_context, run
     from czo_auth.core.flows.service_accounts.manage import ServiceAccountChanges
 
     changes = ServiceAccountChanges(given=frozenset({"enabled"}), enabled=enabled)

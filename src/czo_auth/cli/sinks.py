@@ -22,8 +22,8 @@ _COLUMNS = ("name", "waiting", "since", "served until", "dead letters")
 def list_sinks(as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """List the sinks that events go to, and how many wait for each."""
     from czo_auth.asgi.timestamps import format_timestamp_or_none
+    from czo_auth.cli.command import run
     from czo_auth.cli.output import print_json, print_table
-    from czo_auth.cli.session import run
 
     async def act(auth: Auth) -> Sequence[SinkState]:
         return await auth.manage_sinks.list()
@@ -53,7 +53,7 @@ def retire_sink(
 
     Without this they wait for 90 days. A sink that a server serves is refused: take it out of the configuration first.
     """
-    from czo_auth.cli.session import REFUSED, fail, operator_context, run
+    from czo_auth.cli.command import REFUSED, fail, operator_context, run
     from czo_auth.core.errors import Conflict
 
     async def act(auth: Auth) -> bool:

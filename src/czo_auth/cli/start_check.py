@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from czo_auth.cli.session import assembled, no_newer_schema, reporting
+from czo_auth.cli.command import assembled, no_newer_schema, reporting
 from czo_auth.errors import StartRefused
 
 if TYPE_CHECKING:

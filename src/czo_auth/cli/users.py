@@ -63,8 +63,8 @@ def create(
 
     An actor type that demands two factors lets its user do nothing else until they are set up.
     """
+    from czo_auth.cli.command import operator_context, run
     from czo_auth.cli.input import checked_name, new_password
-    from czo_auth.cli.session import operator_context, run
     from czo_auth.core.flows.sign_in.sign_up import NewUser
 
     new = NewUser(email=email, name=checked_name(name), password=new_password(from_stdin=password_stdin))
@@ -116,8 +116,8 @@ def list_users(
     database_url: DatabaseUrl = None,
 ) -> None:
     """List users, oldest first."""
+    from czo_auth.cli.command import run
     from czo_auth.cli.output import print_json, print_table
-    from czo_auth.cli.session import run
     from czo_auth.core.users.store import UserFilter
 
     async def act(auth: Auth) -> None:
@@ -175,8 +175,8 @@ def show(
     email: Email, as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None
 ) -> None:
     """Show a user, the state of their second factor, and how many keys and sessions they have."""
+    from czo_auth.cli.command import run
     from czo_auth.cli.output import print_fields, print_json
-    from czo_auth.cli.session import run
     from czo_auth.core.flows.administration.user_overview import user_overview
 
     async def act(auth: Auth) -> dict[str, object]:
@@ -225,7 +225,7 @@ def grant(
     """
     Grant a user an actor type. It counts from their next request, in existing sessions too.
     """
-    from czo_auth.cli.session import operator_context
+    from czo_auth.cli.command import operator_context
 
     async def change(auth: Auth, user: User, now: datetime) -> User:
         return await auth.administration.change_actor_types(
@@ -247,8 +247,8 @@ def ban(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Ban a user: their sessions, refresh tokens and API keys end immediately, the keys permanently."""
+    from czo_auth.cli.command import operator_context
     from czo_auth.cli.input import checked_reason
-    from czo_auth.cli.session import operator_context
 
     why = checked_reason(reason)
 
@@ -263,7 +263,7 @@ def unban(
     email: Email, as_json: AsJson = False, data_dir: DataDir = None, database_url: DatabaseUrl = None
 ) -> None:
     """Lift a ban. Sessions and API keys stay ended."""
-    from czo_auth.cli.session import operator_context
+    from czo_auth.cli.command import operator_context
 
     async def change(auth: Auth, user: User, now: datetime) -> User:
         return await auth.administration.unban(user.id, context=operator_context(now))
@@ -281,7 +281,7 @@ def change_user(
     database_url: str | None,
 ) -> None:
     """Find a user, change them, and print the result."""
-    from czo_auth.cli.session import run
+    from czo_auth.cli.command import run
 
     async def act(auth: Auth) -> AdministeredUser:
         user = await change(auth, await auth.administration.find_by_email(email), auth.now())

@@ -27,8 +27,8 @@ def list_webhooks(
     database_url: DatabaseUrl = None,
 ) -> None:
     """List every webhook endpoint, oldest first. Its whole address is shown with --json only."""
+    from czo_auth.cli.command import run
     from czo_auth.cli.output import print_json, print_table
-    from czo_auth.cli.session import run
     from czo_auth.core.webhooks.destination import host_of
     from czo_auth.rest import records
 
@@ -60,8 +60,8 @@ def disable(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Disable a webhook endpoint, no matter who owns it. Its owner may enable it again."""
+    from czo_auth.cli.command import operator_context, run
     from czo_auth.cli.output import print_json
-    from czo_auth.cli.session import operator_context, run
     from czo_auth.core.text import escape_control
     from czo_auth.core.webhooks.destination import host_of
     from czo_auth.rest import records

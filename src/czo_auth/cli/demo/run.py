@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from czo_auth.cli.command import REFUSED, reporting
 from czo_auth.cli.demo.client import Client
 from czo_auth.cli.demo.machines import api_key, organization
 from czo_auth.cli.demo.people import administrator, sign_in_with_two_factors, sign_up, turn_off, turn_on
@@ -17,7 +18,6 @@ from czo_auth.cli.demo.printer import Mismatch, StepPrinter, clean
 from czo_auth.cli.demo.recorded import check_recorded
 from czo_auth.cli.demo.server import DemoServer, ServerFailed
 from czo_auth.cli.demo.users import DemoRun, new_person
-from czo_auth.cli.session import REFUSED, reporting
 
 
 def run_demo() -> int:

@@ -84,10 +84,10 @@ def scan(
     It prints where they are and how they begin, never more of them. Keys that begin with czo_EXAMPLE are examples and
     are skipped. Archives are not unpacked.
     """
+    from czo_auth.cli.command import CANNOT_START, fail, note, reporting
     from czo_auth.cli.scan.places import Scan
     from czo_auth.cli.scan.server import NoUsableAnswer, Server
     from czo_auth.cli.scan.token_finder import TokenFinder
-    from czo_auth.cli.session import CANNOT_START, fail, note, reporting
     from czo_auth.crypto import tokens
 
     if staged and (history or (paths or ["."]) != ["."]):
@@ -169,8 +169,8 @@ def _ask(server: object, found: Sequence[Finding], states: dict[str, str], *, re
 
 
 def _report(found: Sequence[Finding], states: dict[str, str], prefix: str, *, as_json: bool) -> None:
+    from czo_auth.cli.command import note
     from czo_auth.cli.output import print_json
-    from czo_auth.cli.session import note
     from czo_auth.core.text import escape_control
 
     for finding in found:

@@ -1,4 +1,4 @@
-"""Shared by all commands: settings, one open deployment, and the reporting of refusals."""
+"""What all commands share: settings, one open deployment, and the reporting of refusals."""
 
 from __future__ import annotations
 
