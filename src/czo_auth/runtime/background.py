@@ -11,7 +11,7 @@ from typing import Any
 
 from czo_auth.core.errors import Refusal, StorageUnavailable
 from czo_auth.core.mail import Mail, MailDraft
-from czo_auth.delivery.outgoing import Keep, Outgoing
+from czo_auth.delivery.background_mail import BackgroundMail, Keep
 from czo_auth.mails import MailWriter
 
 _LOG = logging.getLogger("czo_auth")
@@ -36,7 +36,7 @@ class BackgroundTasks:
         keep: Keep | None = None,
         last_wait: timedelta = timedelta(seconds=10),
     ) -> None:
-        self._outgoing = Outgoing(mail, keep=keep)
+        self._mail = BackgroundMail(mail, keep=keep)
         self._writer = writer
         self._last_wait = last_wait
         self._tasks: set[asyncio.Task[None]] = set()
@@ -59,7 +59,7 @@ class BackgroundTasks:
 
     async def _send(self, draft: MailDraft) -> None:
         # In a thread: response times must not reveal that a mail is rendered (S24).
-        await self._outgoing.send(await asyncio.to_thread(self._writer.write, draft))
+        await self._mail.send(await asyncio.to_thread(self._writer.write, draft))
 
     def repeat(
         self, work: Callable[[], Coroutine[Any, Any, object]], *, every: timedelta, finishes: bool = False
@@ -87,7 +87,7 @@ class BackgroundTasks:
         self._finishing.clear()
         await self._finish_tasks()
         self._ending.clear()
-        await self._outgoing.drain(within=self._last_wait)
+        await self._mail.drain(within=self._last_wait)
         # A mail that was posted meanwhile is stored for later; that must not happen on a database that is being closed.
         await self._finish_tasks()
 

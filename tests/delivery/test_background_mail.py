@@ -9,9 +9,9 @@ import pytest
 
 from czo_auth.core.errors import MailNotConfigured, MailUnavailable
 from czo_auth.core.mail import MailMessage
+from czo_auth.delivery.background_mail import BackgroundMail, BackgroundMailPolicy
 from czo_auth.delivery.log_mail import LogMail
 from czo_auth.delivery.no_mail import NoMail
-from czo_auth.delivery.outgoing import Outgoing, OutgoingPolicy
 from tests.delivery.waiting import until
 
 TOKEN = "czm_" + "t" * 42 + "A"
@@ -46,14 +46,16 @@ class MailServer:
         self.taken.append(message.to)
 
 
-def policy(capacity: int = 1000, first_pause: float = 0.01) -> OutgoingPolicy:
-    return OutgoingPolicy(capacity=capacity, senders=2, tries=3, first_pause=timedelta(seconds=first_pause))
+def policy(capacity: int = 1000, first_pause: float = 0.01) -> BackgroundMailPolicy:
+    return BackgroundMailPolicy(
+        capacity=capacity, senders=2, tries=3, first_pause=timedelta(seconds=first_pause)
+    )
 
 
 async def test_sender_does_not_wait_for_the_mail_server() -> None:
     mail_server = MailServer()
     mail_server.open.clear()
-    outgoing = Outgoing(mail_server, policy=policy())
+    outgoing = BackgroundMail(mail_server, policy=policy())
     # The mail server takes nothing before it is opened: who waited for it would wait for ever.
     async with asyncio.timeout(60):
         for number in range(10):
@@ -66,7 +68,7 @@ async def test_sender_does_not_wait_for_the_mail_server() -> None:
 
 async def test_message_is_sent_again_after_an_outage() -> None:
     mail_server = MailServer(MailUnavailable(), ConnectionError())
-    outgoing = Outgoing(mail_server, policy=policy())
+    outgoing = BackgroundMail(mail_server, policy=policy())
     await outgoing.send(message())
     await until(lambda: mail_server.taken)
     assert mail_server.tries == 3
@@ -75,7 +77,7 @@ async def test_message_is_sent_again_after_an_outage() -> None:
 @pytest.mark.parametrize("fault", [MailUnavailable(retry_after=None), MailNotConfigured()])
 async def test_message_that_is_refused_for_good_is_not_sent_again(fault: Exception) -> None:
     mail_server = MailServer(fault)
-    outgoing = Outgoing(mail_server, policy=policy())
+    outgoing = BackgroundMail(mail_server, policy=policy())
     await outgoing.send(message())
     await outgoing.drain(within=SOON)
     assert mail_server.tries == 1
@@ -86,7 +88,7 @@ async def test_full_queue_drops_without_refusing_and_without_naming_anybody(
 ) -> None:
     mail_server = MailServer()
     mail_server.open.clear()
-    outgoing = Outgoing(mail_server, policy=policy(capacity=3))
+    outgoing = BackgroundMail(mail_server, policy=policy(capacity=3))
     for number in range(10):
         await outgoing.send(message(number))
     mail_server.open.set()
@@ -100,7 +102,7 @@ async def test_token_stays_out_of_the_log_whatever_the_mail_server_says(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    outgoing = Outgoing(
+    outgoing = BackgroundMail(
         MailServer(*(RuntimeError(f"refused: {message().text}") for _ in range(3))), policy=policy()
     )
     await outgoing.send(message())
@@ -111,7 +113,7 @@ async def test_token_stays_out_of_the_log_whatever_the_mail_server_says(
 
 async def test_drain_cuts_pauses_short() -> None:
     mail_server = MailServer(MailUnavailable())
-    outgoing = Outgoing(mail_server, policy=policy(first_pause=60))
+    outgoing = BackgroundMail(mail_server, policy=policy(first_pause=60))
     await outgoing.send(message())
     await until(lambda: mail_server.tries)
     await outgoing.drain(within=SOON)
@@ -121,7 +123,7 @@ async def test_drain_cuts_pauses_short() -> None:
 async def test_drain_gives_up_in_time_and_says_how_many_are_left(caplog: pytest.LogCaptureFixture) -> None:
     mail_server = MailServer()
     mail_server.open.clear()
-    outgoing = Outgoing(mail_server, policy=policy())
+    outgoing = BackgroundMail(mail_server, policy=policy())
     for number in range(5):
         await outgoing.send(message(number))
     began = time.monotonic()
@@ -170,7 +172,7 @@ async def test_what_no_server_takes_now_is_kept_and_what_one_refuses_is_not() ->
     refusal = MailUnavailable()
     refusal.retry_after = None
     mail_server, store = MailServer(*down, refusal), MailStore()
-    outgoing = Outgoing(mail_server, keep=store.keep, policy=policy())
+    outgoing = BackgroundMail(mail_server, keep=store.keep, policy=policy())
     await outgoing.send(message(0))
     await until(lambda: bool(store.kept))
     await outgoing.send(message(1))
@@ -183,7 +185,7 @@ async def test_what_no_server_takes_now_is_kept_and_what_one_refuses_is_not() ->
 async def test_what_is_left_at_the_end_and_what_has_no_room_is_kept(caplog: pytest.LogCaptureFixture) -> None:
     mail_server, store = MailServer(), MailStore()
     mail_server.open.clear()
-    outgoing = Outgoing(mail_server, keep=store.keep, policy=policy(capacity=3))
+    outgoing = BackgroundMail(mail_server, keep=store.keep, policy=policy(capacity=3))
     for number in range(6):
         await outgoing.send(message(number))
         await asyncio.sleep(0)
@@ -198,7 +200,7 @@ async def test_what_nobody_can_keep_is_identified_by_its_kind(
     store: MailStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     mail_server = MailServer(*[MailUnavailable() for _ in range(3)])
-    outgoing = Outgoing(mail_server, keep=store.keep, policy=policy())
+    outgoing = BackgroundMail(mail_server, keep=store.keep, policy=policy())
     await outgoing.send(message())
     await outgoing.drain(within=SOON)
     assert "mail of kind verification could not be sent" in caplog.text

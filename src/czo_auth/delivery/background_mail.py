@@ -17,7 +17,7 @@ Keep = Callable[[MailMessage], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutgoingPolicy:
+class BackgroundMailPolicy:
     """
     Attributes:
         capacity: Messages that may wait; beyond it they are dropped.
@@ -32,7 +32,7 @@ class OutgoingPolicy:
     first_pause: timedelta = timedelta(seconds=2)
 
 
-class Outgoing:
+class BackgroundMail:
     """
     A ``Mail`` that takes every message at once, and sends it in the background through another.
 
@@ -45,10 +45,12 @@ class Outgoing:
         keep: Stores a message for later attempts; without it, the message is dropped.
     """
 
-    def __init__(self, mail: Mail, *, keep: Keep | None = None, policy: OutgoingPolicy | None = None) -> None:
+    def __init__(
+        self, mail: Mail, *, keep: Keep | None = None, policy: BackgroundMailPolicy | None = None
+    ) -> None:
         self._mail = mail
         self._keep = keep
-        self._policy = policy or OutgoingPolicy()
+        self._policy = policy or BackgroundMailPolicy()
         self._waiting: deque[MailMessage] = deque()
         self._on_their_way: list[MailMessage] = []
         self._senders: set[asyncio.Task[None]] = set()
