@@ -41,17 +41,17 @@ SCRYPT = (
 )
 
 
-@pytest.mark.parametrize("maker", BEYOND_BOUNDS)
-def test_a_hash_that_asks_for_too_much_is_refused_unread(maker: str) -> None:
-    assert imported_hashes.is_known(BEYOND_BOUNDS[maker])
+@pytest.mark.parametrize("grantor", BEYOND_BOUNDS)
+def test_a_hash_that_asks_for_too_much_is_refused_unread(grantor: str) -> None:
+    assert imported_hashes.is_known(BEYOND_BOUNDS[grantor])
     begun = time.thread_time()
-    assert not imported_hashes.is_match(BEYOND_BOUNDS[maker], PASSWORD)
+    assert not imported_hashes.is_match(BEYOND_BOUNDS[grantor], PASSWORD)
     assert time.thread_time() - begun < 0.1
 
 
-@pytest.mark.parametrize("maker", AT_BOUNDS)
-def test_a_hash_at_a_bound_is_verified(maker: str) -> None:
-    assert imported_hashes.is_match(AT_BOUNDS[maker], PASSWORD)
+@pytest.mark.parametrize("grantor", AT_BOUNDS)
+def test_a_hash_at_a_bound_is_verified(grantor: str) -> None:
+    assert imported_hashes.is_match(AT_BOUNDS[grantor], PASSWORD)
 
 
 @pytest.mark.parametrize(

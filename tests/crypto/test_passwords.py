@@ -124,11 +124,11 @@ def test_a_text_that_cannot_be_a_password_is_not_hashed_and_matches_nothing(text
     assert not _matches(BCRYPT, text)
 
 
-@pytest.mark.parametrize("maker", ARGON2_OF_OTHERS)
-def test_argon2_with_other_parameters_matches_and_is_rehashed(maker: str) -> None:
-    found = passwords.verify_password(ARGON2_OF_OTHERS[maker], PASSWORD)
+@pytest.mark.parametrize("grantor", ARGON2_OF_OTHERS)
+def test_argon2_with_other_parameters_matches_and_is_rehashed(grantor: str) -> None:
+    found = passwords.verify_password(ARGON2_OF_OTHERS[grantor], PASSWORD)
     assert found == passwords.PasswordMatch(matches=True, needs_rehash=True)
-    assert not _matches(ARGON2_OF_OTHERS[maker], PASSWORD + "x")
+    assert not _matches(ARGON2_OF_OTHERS[grantor], PASSWORD + "x")
 
 
 @pytest.mark.parametrize("beyond", ARGON2_BEYOND_BOUNDS)
@@ -187,15 +187,15 @@ IMPORTED = {
 }
 
 
-@pytest.mark.parametrize("maker", IMPORTED)
-def test_an_imported_hash_matches_and_is_rehashed(maker: str) -> None:
-    found = passwords.verify_password(IMPORTED[maker], PASSWORD)
+@pytest.mark.parametrize("grantor", IMPORTED)
+def test_an_imported_hash_matches_and_is_rehashed(grantor: str) -> None:
+    found = passwords.verify_password(IMPORTED[grantor], PASSWORD)
     assert found == passwords.PasswordMatch(matches=True, needs_rehash=True)
 
 
-@pytest.mark.parametrize("maker", IMPORTED)
-def test_a_wrong_password_for_an_imported_hash_does_not_match(maker: str) -> None:
-    found = passwords.verify_password(IMPORTED[maker], PASSWORD + "x")
+@pytest.mark.parametrize("grantor", IMPORTED)
+def test_a_wrong_password_for_an_imported_hash_does_not_match(grantor: str) -> None:
+    found = passwords.verify_password(IMPORTED[grantor], PASSWORD + "x")
     assert found == passwords.PasswordMatch(matches=False, needs_rehash=False)
 
 

@@ -161,10 +161,10 @@ class Organization:
     roles: dict[Person, str]
     required_from: datetime | None = None
     exemptions: dict[Person, Exemption] = field(default_factory=dict)
-    maker: Person = field(init=False)
+    grantor: Person = field(init=False)
 
     def __post_init__(self) -> None:
-        self.maker = next(iter(self.roles))
+        self.grantor = next(iter(self.roles))
 
     def ranks_below(self, person: Person, role: str) -> bool:
         return RANKS.index(role) > RANKS.index(self.roles[person])

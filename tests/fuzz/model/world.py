@@ -63,7 +63,7 @@ class World(SigningIn):
         self.end_keys(now=now, person=person)
         for change in self._changes_of(person):
             change.is_over = change.is_over or change.waits
-        elsewhere = any(person in each.roles and each.maker is not person for each in self.organizations)
+        elsewhere = any(person in each.roles and each.grantor is not person for each in self.organizations)
         if person.factor is not None and not person.is_admin and not elsewhere:
             self.after_factor_removed(person)
 

@@ -35,9 +35,9 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Maker:
+class Grantor:
     """
-    The maker of something in a locked organization, and what they may grant.
+    Someone who creates or changes something in a locked organization, and the scopes that they may grant.
 
     Attributes:
         user_id: None for an operator or the host's code.
@@ -50,7 +50,7 @@ class Maker:
 
     def check_grant(self, scopes: Collection[str]) -> None:
         """
-        Refuse to grant more than the maker holds now, or than a service account may have.
+        Refuse to grant more than the grantor holds now, or than a service account may have.
 
         Raises:
             InsufficientScope
@@ -58,7 +58,7 @@ class Maker:
         check_grant(scopes, may_use=self.may_grant)
 
 
-Step = Callable[[Transaction, Maker], T]
+Step = Callable[[Transaction, Grantor], T]
 
 
 class Authority:
@@ -126,7 +126,7 @@ class Authority:
 
         Raises:
             SessionRequired, UnknownOrganization, Forbidden: As ``read``.
-            OrganizationTwoFactorRequired, ReauthenticationRequired: By the organization's rule, as ``give``.
+            OrganizationTwoFactorRequired, ReauthenticationRequired: By the organization's rule, as ``run_with_proof``.
         """
         principal = context.caller
         require_session(principal)
@@ -134,11 +134,11 @@ class Authority:
         def look(tx: Transaction) -> None:
             seen = see_organization(tx, principal, organization_id)
             seen.require(permission)
-            check(tx, self._maker(tx, principal, seen, tx.users.find(principal.require_user())))
+            check(tx, self._grantor(tx, principal, seen, tx.users.find(principal.require_user())))
 
         await self._services.transactions.read(look, context)
 
-    async def give(
+    async def run_with_proof(
         self,
         organization_id: str,
         permission: str,
@@ -169,7 +169,7 @@ class Authority:
         def act(tx: Transaction) -> T:
             membership = lock_organization(tx, principal, organization_id)
             membership.require(permission)
-            return step(tx, self._maker(tx, principal, membership, verified.consume(tx)))
+            return step(tx, self._grantor(tx, principal, membership, verified.consume(tx)))
 
         return await self._services.transactions.run(act, context)
 
@@ -186,11 +186,11 @@ class Authority:
             if organization is None:
                 raise UnknownOrganization
             may_grant = self._services.may_service_account_use
-            return step(tx, Maker(organization=organization, user_id=context.user_id, may_grant=may_grant))
+            return step(tx, Grantor(organization=organization, user_id=context.user_id, may_grant=may_grant))
 
         return await self._services.transactions.run(act, context)
 
-    def _maker(self, tx: Transaction, principal: Principal, seen: Membership, user: User | None) -> Maker:
+    def _grantor(self, tx: Transaction, principal: Principal, seen: Membership, user: User | None) -> Grantor:
         if user is None:
             raise InvalidToken
         _check_assurance(seen.organization, principal, user)
@@ -200,7 +200,7 @@ class Authority:
             organization_role=seen.role,
             administers=principal.administers,
         )
-        return Maker(
+        return Grantor(
             organization=seen.organization,
             user_id=user.id,
             may_grant=lambda scope: holds(scope) and self._services.may_service_account_use(scope),

@@ -12,7 +12,7 @@ from czo_auth.core.flows.api_keys.new_key import find_longest_days, key_event
 from czo_auth.core.flows.api_keys.quotas import carry_count_over
 from czo_auth.core.flows.organizations.membership import Membership
 from czo_auth.core.flows.organizations.two_factor import Proof
-from czo_auth.core.flows.service_accounts.authority import Authority, Maker
+from czo_auth.core.flows.service_accounts.authority import Authority, Grantor
 from czo_auth.core.flows.service_accounts.keys import PERMISSION, known_key
 from czo_auth.core.flows.service_accounts.manage import NO_PROOF
 from czo_auth.core.flows.services import Services
@@ -44,15 +44,15 @@ class ChangeServiceAccountKeys:
             Forbidden: It is a member's.
             ValidationFailed, LifetimeTooLong: As ``ManageApiKeys.change``.
             InsufficientScope, ReauthenticationRequired, InvalidPassword, InvalidCode, AccountLocked: By a change that
-                widens, see ``Authority.give``.
+                widens, see ``Authority.run_with_proof``.
         """
         proof = Proof(password=changes.password, code=changes.code)
         if proof != NO_PROOF or await self._widens(organization_id, key_id, changes, context=context):
-            return await self._authority.give(
+            return await self._authority.run_with_proof(
                 organization_id,
                 PERMISSION,
-                lambda tx, maker: self._give(tx, maker, key_id, changes),
-                check=lambda tx, maker: self._check(tx, maker, key_id, changes),
+                lambda tx, grantor: self._give(tx, grantor, key_id, changes),
+                check=lambda tx, grantor: self._check(tx, grantor, key_id, changes),
                 proof=proof,
                 context=context,
             )
@@ -87,15 +87,15 @@ class ChangeServiceAccountKeys:
         return key, apply_changes(self._services, key, changes, longest_days=longest_days, now=tx.now)
 
     def _check(
-        self, tx: Transaction, maker: Maker, key_id: str, changes: ApiKeyChanges
+        self, tx: Transaction, grantor: Grantor, key_id: str, changes: ApiKeyChanges
     ) -> tuple[ApiKey, ApiKey]:
-        key, changed = self._applied(tx, maker.organization, key_id, changes)
+        key, changed = self._applied(tx, grantor.organization, key_id, changes)
         if _is_wider(key, changed):
-            maker.check_grant(changed.scopes)
+            grantor.check_grant(changed.scopes)
         return key, changed
 
-    def _give(self, tx: Transaction, maker: Maker, key_id: str, changes: ApiKeyChanges) -> ApiKey:
-        key, changed = self._check(tx, maker, key_id, changes)
+    def _give(self, tx: Transaction, grantor: Grantor, key_id: str, changes: ApiKeyChanges) -> ApiKey:
+        key, changed = self._check(tx, grantor, key_id, changes)
         return _store(tx, key, changed, changes)
 
 

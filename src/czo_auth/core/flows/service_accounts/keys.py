@@ -26,7 +26,7 @@ from czo_auth.core.flows.api_keys.new_key import (
 )
 from czo_auth.core.flows.organizations.owners import tell_of_changed_key
 from czo_auth.core.flows.organizations.two_factor import Proof
-from czo_auth.core.flows.service_accounts.authority import Authority, Maker, known_account
+from czo_auth.core.flows.service_accounts.authority import Authority, Grantor, known_account
 from czo_auth.core.flows.service_accounts.manage import NO_PROOF
 from czo_auth.core.flows.services import Services
 from czo_auth.core.limits import MAX_SERVICE_ACCOUNT_KEYS, MAX_SERVICE_ACCOUNT_KEYS_A_DAY
@@ -41,7 +41,7 @@ class ServiceAccountKeys:
     """
     Operations of owners and admins on the keys of service accounts.
 
-    A key has at most the scopes that its account has and its maker may grant at that moment (S38).
+    A key has at most the scopes that its account has and its grantor may grant at that moment (S38).
     """
 
     def __init__(self, services: Services) -> None:
@@ -63,7 +63,7 @@ class ServiceAccountKeys:
         Raises:
             ValidationFailed: Invalid name, the metadata, the expiry, the scopes, the allow-list or the rate limit.
             SessionRequired, UnknownOrganization, Forbidden, OrganizationTwoFactorRequired, ReauthenticationRequired,
-            InvalidPassword, InvalidCode, AccountLocked: See ``Authority.give``.
+            InvalidPassword, InvalidCode, AccountLocked: See ``Authority.run_with_proof``.
             NotFound: There is no such account.
             InsufficientScope: The account lacks one of the scopes, or the caller may not grant it.
             LifetimeTooLong: The expiry lies beyond the maximum lifetime of the organization or the deployment.
@@ -71,13 +71,13 @@ class ServiceAccountKeys:
         """
         drawn = self._draw(organization_id, account_id, new, context=context)
 
-        def check(tx: Transaction, maker: Maker) -> None:
-            check_new(tx, maker, drawn.api_key)
+        def check(tx: Transaction, grantor: Grantor) -> None:
+            check_new(tx, grantor, drawn.api_key)
 
-        return await self._authority.give(
+        return await self._authority.run_with_proof(
             organization_id,
             PERMISSION,
-            lambda tx, maker: self._store(tx, maker, drawn),
+            lambda tx, grantor: self._store(tx, grantor, drawn),
             check=check,
             proof=proof,
             context=context,
@@ -95,7 +95,7 @@ class ServiceAccountKeys:
         """
         drawn = self._draw(organization_id, account_id, new, context=context)
         return await self._authority.operate(
-            organization_id, lambda tx, maker: self._store(tx, maker, drawn), context=context
+            organization_id, lambda tx, grantor: self._store(tx, grantor, drawn), context=context
         )
 
     def _draw(
@@ -105,10 +105,10 @@ class ServiceAccountKeys:
         new = replace(new, organization_id=organization_id)
         return draw_key(self._services, new, owner, now=context.now)
 
-    def _store(self, tx: Transaction, maker: Maker, drawn: CreatedApiKey) -> CreatedApiKey:
-        check_new(tx, maker, drawn.api_key)
-        count_key(tx, maker)
-        longest_days = find_longest_days(self._services, maker.organization)
+    def _store(self, tx: Transaction, grantor: Grantor, drawn: CreatedApiKey) -> CreatedApiKey:
+        check_new(tx, grantor, drawn.api_key)
+        count_key(tx, grantor)
+        longest_days = find_longest_days(self._services, grantor.organization)
         return replace(drawn, api_key=store_key(tx, drawn, longest_days=longest_days))
 
     async def rotate(
@@ -136,11 +136,11 @@ class ServiceAccountKeys:
         """
         check_overlap(self._services, overlap)
         text = new_text(self._services)
-        made, mails = await self._authority.give(
+        made, mails = await self._authority.run_with_proof(
             organization_id,
             PERMISSION,
-            lambda tx, maker: self._rotate(tx, maker, key_id, text=text, overlap=overlap),
-            check=lambda tx, maker: _check_rotation(tx, maker, key_id),
+            lambda tx, grantor: self._rotate(tx, grantor, key_id, text=text, overlap=overlap),
+            check=lambda tx, grantor: _check_rotation(tx, grantor, key_id),
             proof=proof,
             context=context,
         )
@@ -162,7 +162,7 @@ class ServiceAccountKeys:
         text = new_text(self._services)
         made, mails = await self._authority.operate(
             organization_id,
-            lambda tx, maker: self._rotate(tx, maker, key_id, text=text, overlap=overlap),
+            lambda tx, grantor: self._rotate(tx, grantor, key_id, text=text, overlap=overlap),
             context=context,
         )
         for mail in mails:
@@ -170,18 +170,18 @@ class ServiceAccountKeys:
         return CreatedApiKey(api_key=made, key=text)
 
     def _rotate(
-        self, tx: Transaction, maker: Maker, key_id: str, *, text: str, overlap: timedelta
+        self, tx: Transaction, grantor: Grantor, key_id: str, *, text: str, overlap: timedelta
     ) -> tuple[ApiKey, Sequence[MailDraft]]:
-        old = _check_rotation(tx, maker, key_id)
+        old = _check_rotation(tx, grantor, key_id)
         check_replaceable(old, now=tx.now)
         if overlap:
             check_overlapping(tx, old.owner_id)
-        count_key(tx, maker)
-        owner = KeyOwner(service_account_id=old.service_account_id, created_by=maker.user_id)
-        longest_days = find_longest_days(self._services, maker.organization)
+        count_key(tx, grantor)
+        owner = KeyOwner(service_account_id=old.service_account_id, created_by=grantor.user_id)
+        longest_days = find_longest_days(self._services, grantor.organization)
         made = store_successor(tx, old, owner, text=text, overlap=overlap, longest_days=longest_days)
         tx.record(key_event(types.API_KEY_ROTATED, made, replaces=old.id))
-        return made, tell_of_changed_key(tx, maker.organization, old, "rotated", by=maker.user_id)
+        return made, tell_of_changed_key(tx, grantor.organization, old, "rotated", by=grantor.user_id)
 
     async def check_creation(
         self, organization_id: str, account_id: str, scopes: Collection[str], *, context: Context
@@ -194,8 +194,8 @@ class ServiceAccountKeys:
             NotFound, InsufficientScope: As ``create``.
         """
 
-        def check(tx: Transaction, maker: Maker) -> None:
-            check_scopes(tx, maker, account_id, scopes)
+        def check(tx: Transaction, grantor: Grantor) -> None:
+            check_scopes(tx, grantor, account_id, scopes)
 
         await self._authority.check(organization_id, PERMISSION, check, context=context)
 
@@ -213,30 +213,32 @@ def known_key(tx: Transaction, organization_id: str, key_id: str) -> ApiKey:
     return key
 
 
-def check_scopes(tx: Transaction, maker: Maker, account_id: str, scopes: Collection[str]) -> ServiceAccount:
+def check_scopes(
+    tx: Transaction, grantor: Grantor, account_id: str, scopes: Collection[str]
+) -> ServiceAccount:
     """
-    Refuse to give a key more scopes than its account has, or than the maker holds now.
+    Refuse to give a key more scopes than its account has, or than the grantor holds now.
 
     Raises:
         NotFound: There is no such account.
         InsufficientScope
     """
-    account = known_account(tx, maker.organization.id, account_id)
+    account = known_account(tx, grantor.organization.id, account_id)
     missing = [scope for scope in scopes if scope not in account.scopes]
     if missing:
         raise InsufficientScope.of(missing, "The service account does not have this scope.")
-    maker.check_grant(scopes)
+    grantor.check_grant(scopes)
     return account
 
 
-def check_new(tx: Transaction, maker: Maker, key: ApiKey) -> None:
+def check_new(tx: Transaction, grantor: Grantor, key: ApiKey) -> None:
     """
     Refuse a new key of a service account by its scopes or its number.
 
     Raises:
         NotFound, InsufficientScope, ApiKeyLimitReached
     """
-    account = check_scopes(tx, maker, key.service_account_id or "", key.scopes)
+    account = check_scopes(tx, grantor, key.service_account_id or "", key.scopes)
     if tx.api_keys.count_live(account.id, now=tx.now) >= MAX_SERVICE_ACCOUNT_KEYS:
         raise ApiKeyLimitReached("The service account has the maximum number of API keys. Revoke one first.")
 
@@ -252,7 +254,7 @@ def check_overlapping(tx: Transaction, owner_id: str) -> None:
         raise ApiKeyLimitReached
 
 
-def count_key(tx: Transaction, maker: Maker) -> None:
+def count_key(tx: Transaction, grantor: Grantor) -> None:
     """
     Count a new key of a service account, so that short-lived keys cannot make an organization's rows grow without
     bound.
@@ -260,13 +262,13 @@ def count_key(tx: Transaction, maker: Maker) -> None:
     Raises:
         RateLimited
     """
-    name = f"service_account_keys/{maker.organization.id}"
+    name = f"service_account_keys/{grantor.organization.id}"
     consume_budget(tx, Budget(name=name, limit=MAX_SERVICE_ACCOUNT_KEYS_A_DAY))
 
 
-def _check_rotation(tx: Transaction, maker: Maker, key_id: str) -> ApiKey:
-    key = known_key(tx, maker.organization.id, key_id)
+def _check_rotation(tx: Transaction, grantor: Grantor, key_id: str) -> ApiKey:
+    key = known_key(tx, grantor.organization.id, key_id)
     if key.service_account_id is None:
         raise Forbidden("Only its owner can rotate a member's API key.")
-    maker.check_grant(key.scopes)
+    grantor.check_grant(key.scopes)
     return key

@@ -15,7 +15,7 @@ from czo_auth.core.fields import check_not_null, checked_description, checked_na
 from czo_auth.core.flows.api_keys.revoke import revoke_keys
 from czo_auth.core.flows.organizations.membership import Membership
 from czo_auth.core.flows.organizations.two_factor import Proof
-from czo_auth.core.flows.service_accounts.authority import Authority, Maker, known_account
+from czo_auth.core.flows.service_accounts.authority import Authority, Grantor, known_account
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import new_id
 from czo_auth.core.limits import MAX_SERVICE_ACCOUNTS, MAX_SERVICE_ACCOUNTS_A_DAY
@@ -66,20 +66,20 @@ class ManageServiceAccounts:
         Raises:
             ValidationFailed: Invalid name, description or scopes.
             SessionRequired, UnknownOrganization, Forbidden, OrganizationTwoFactorRequired, ReauthenticationRequired,
-            InvalidPassword, InvalidCode, AccountLocked: See ``Authority.give``.
+            InvalidPassword, InvalidCode, AccountLocked: See ``Authority.run_with_proof``.
             InsufficientScope: The caller cannot give one of the scopes.
             ServiceAccountLimitReached, RateLimited: The organization has, or made today, as many as are allowed.
         """
         checked = _checked(new)
 
-        def check(tx: Transaction, maker: Maker) -> None:
-            maker.check_grant(checked.scopes)
+        def check(tx: Transaction, grantor: Grantor) -> None:
+            grantor.check_grant(checked.scopes)
             _check_count(tx, organization_id)
 
-        return await self._authority.give(
+        return await self._authority.run_with_proof(
             organization_id,
             "serviceAccount:create",
-            lambda tx, maker: _store(tx, maker, checked),
+            lambda tx, grantor: _store(tx, grantor, checked),
             check=check,
             proof=proof,
             context=context,
@@ -98,7 +98,7 @@ class ManageServiceAccounts:
         await self._authority.check(
             organization_id,
             "serviceAccount:create",
-            lambda _, maker: maker.check_grant(scopes),
+            lambda _, grantor: grantor.check_grant(scopes),
             context=context,
         )
 
@@ -114,7 +114,7 @@ class ManageServiceAccounts:
         """
         checked = _checked(new)
         return await self._authority.operate(
-            organization_id, lambda tx, maker: _store(tx, maker, checked), context=context
+            organization_id, lambda tx, grantor: _store(tx, grantor, checked), context=context
         )
 
     async def list(
@@ -172,23 +172,23 @@ class ManageServiceAccounts:
         """
         wanted = frozenset(check_form(changes.scopes or ())) if "scopes" in changes.given else frozenset()
         if proof != NO_PROOF or await self._widens(organization_id, account_id, wanted, context=context):
-            return await self._authority.give(
+            return await self._authority.run_with_proof(
                 organization_id,
                 "serviceAccount:update",
-                lambda tx, maker: _change(tx, maker, account_id, changes),
-                check=lambda tx, maker: _check_added(tx, maker, account_id, wanted),
+                lambda tx, grantor: _change(tx, grantor, account_id, changes),
+                check=lambda tx, grantor: _check_added(tx, grantor, account_id, wanted),
                 proof=proof,
                 context=context,
             )
 
         def narrow(tx: Transaction, membership: Membership) -> ServiceAccount:
             # Scopes that were removed in the meantime must not come back without proof: nothing may be granted here.
-            maker = Maker(
+            grantor = Grantor(
                 organization=membership.organization,
                 user_id=membership.member.user_id,
                 may_grant=lambda _: False,
             )
-            return _change(tx, maker, account_id, changes)
+            return _change(tx, grantor, account_id, changes)
 
         return await self._authority.change(organization_id, "serviceAccount:update", narrow, context=context)
 
@@ -202,7 +202,7 @@ class ManageServiceAccounts:
             UnknownOrganization, NotFound, ValidationFailed, InsufficientScope: As ``change``.
         """
         return await self._authority.operate(
-            organization_id, lambda tx, maker: _change(tx, maker, account_id, changes), context=context
+            organization_id, lambda tx, grantor: _change(tx, grantor, account_id, changes), context=context
         )
 
     async def _widens(
@@ -267,9 +267,9 @@ def _check_count(tx: Transaction, organization_id: str) -> None:
         raise ServiceAccountLimitReached
 
 
-def _store(tx: Transaction, maker: Maker, new: NewServiceAccount) -> ServiceAccount:
-    organization_id = maker.organization.id
-    maker.check_grant(new.scopes)
+def _store(tx: Transaction, grantor: Grantor, new: NewServiceAccount) -> ServiceAccount:
+    organization_id = grantor.organization.id
+    grantor.check_grant(new.scopes)
     _check_count(tx, organization_id)
     consume_budget(tx, Budget(name=f"service_accounts/{organization_id}", limit=MAX_SERVICE_ACCOUNTS_A_DAY))
     account = ServiceAccount(
@@ -279,7 +279,7 @@ def _store(tx: Transaction, maker: Maker, new: NewServiceAccount) -> ServiceAcco
         description=new.description,
         scopes=new.scopes,
         enabled=True,
-        created_by=maker.user_id,
+        created_by=grantor.user_id,
         created_at=tx.now,
         updated_at=tx.now,
     )
@@ -288,17 +288,19 @@ def _store(tx: Transaction, maker: Maker, new: NewServiceAccount) -> ServiceAcco
     return account
 
 
-def _check_added(tx: Transaction, maker: Maker, account_id: str, wanted: frozenset[str]) -> None:
-    present = known_account(tx, maker.organization.id, account_id)
-    maker.check_grant(sorted(wanted - set(present.scopes)))
+def _check_added(tx: Transaction, grantor: Grantor, account_id: str, wanted: frozenset[str]) -> None:
+    present = known_account(tx, grantor.organization.id, account_id)
+    grantor.check_grant(sorted(wanted - set(present.scopes)))
 
 
-def _change(tx: Transaction, maker: Maker, account_id: str, changes: ServiceAccountChanges) -> ServiceAccount:
+def _change(
+    tx: Transaction, grantor: Grantor, account_id: str, changes: ServiceAccountChanges
+) -> ServiceAccount:
     given = changes.given
-    present = known_account(tx, maker.organization.id, account_id)
+    present = known_account(tx, grantor.organization.id, account_id)
     check_not_null(given, name=changes.name, enabled=changes.enabled, scopes=changes.scopes)
     scopes = check_form(changes.scopes or ()) if "scopes" in given else present.scopes
-    maker.check_grant(sorted(set(scopes) - set(present.scopes)))
+    grantor.check_grant(sorted(set(scopes) - set(present.scopes)))
     changed = replace(
         present,
         name=checked_name(changes.name or "") if "name" in given else present.name,

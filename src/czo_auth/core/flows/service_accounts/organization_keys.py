@@ -27,7 +27,7 @@ from czo_auth.core.flows.api_keys.usage import list_days
 from czo_auth.core.flows.organizations.membership import Membership
 from czo_auth.core.flows.organizations.owners import tell_of_changed_key
 from czo_auth.core.flows.organizations.two_factor import Proof
-from czo_auth.core.flows.service_accounts.authority import Authority, Maker, known_account
+from czo_auth.core.flows.service_accounts.authority import Authority, Grantor, known_account
 from czo_auth.core.flows.service_accounts.keys import (
     PERMISSION,
     check_new,
@@ -226,11 +226,11 @@ class OrganizationKeys:
         check_overlap(self._services, overlap)
         text = new_text(self._services)
         transfer = self._transfer(key_id, account_id, text=text, overlap=overlap)
-        made, mails = await self._authority.give(
+        made, mails = await self._authority.run_with_proof(
             organization_id,
             PERMISSION,
             transfer,
-            check=lambda tx, maker: _check_transfer(tx, maker, key_id, account_id),
+            check=lambda tx, grantor: _check_transfer(tx, grantor, key_id, account_id),
             proof=proof,
             context=context,
         )
@@ -240,18 +240,18 @@ class OrganizationKeys:
 
     def _transfer(
         self, key_id: str, account_id: str, *, text: str, overlap: timedelta
-    ) -> Callable[[Transaction, Maker], tuple[ApiKey, Sequence[MailDraft]]]:
-        def transfer_key(tx: Transaction, maker: Maker) -> tuple[ApiKey, Sequence[MailDraft]]:
-            old = _check_transfer(tx, maker, key_id, account_id)
+    ) -> Callable[[Transaction, Grantor], tuple[ApiKey, Sequence[MailDraft]]]:
+        def transfer_key(tx: Transaction, grantor: Grantor) -> tuple[ApiKey, Sequence[MailDraft]]:
+            old = _check_transfer(tx, grantor, key_id, account_id)
             if overlap:
                 check_overlapping(tx, old.owner_id)
-            count_key(tx, maker)
-            owner = KeyOwner(service_account_id=account_id, created_by=maker.user_id)
-            longest_days = find_longest_days(self._services, maker.organization)
+            count_key(tx, grantor)
+            owner = KeyOwner(service_account_id=account_id, created_by=grantor.user_id)
+            longest_days = find_longest_days(self._services, grantor.organization)
             made = store_successor(tx, old, owner, text=text, overlap=overlap, longest_days=longest_days)
             moved = key_event(types.API_KEY_TRANSFERRED, made, replaces=old.id, previousUserId=old.user_id)
             tx.record(moved)
-            return made, _compose_notices(tx, maker.organization, old, "transferred", by=maker.user_id)
+            return made, _compose_notices(tx, grantor.organization, old, "transferred", by=grantor.user_id)
 
         return transfer_key
 
@@ -272,12 +272,12 @@ def list_acting_keys(
     return page_of(found, page, total=total, position=lambda each: (each.key.created_at, each.key.id))
 
 
-def _check_transfer(tx: Transaction, maker: Maker, key_id: str, account_id: str) -> ApiKey:
-    key = known_key(tx, maker.organization.id, key_id)
+def _check_transfer(tx: Transaction, grantor: Grantor, key_id: str, account_id: str) -> ApiKey:
+    key = known_key(tx, grantor.organization.id, key_id)
     if key.user_id is None:
         raise Forbidden("This API key belongs to a service account already.")
     check_replaceable(key, now=tx.now)
-    check_new(tx, maker, replace(key, user_id=None, service_account_id=account_id))
+    check_new(tx, grantor, replace(key, user_id=None, service_account_id=account_id))
     return key
 
 
