@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Update, or_, select, true
 
 from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, made
+from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, from_row
 
 
 class ApiKeyRows(Store):
@@ -22,7 +22,7 @@ class ApiKeyRows(Store):
         in_order = select(keys.c.id).where(condition).order_by(keys.c.id).with_for_update(key_share=True)
         batch = in_order.limit(PRUNED_AT_ONCE)
         statement = change.where(keys.c.id.in_(batch), condition).returning(*columns(keys, ApiKey))
-        found = (made(ApiKey, row) for row in self._connection.execute(statement))
+        found = (from_row(ApiKey, row) for row in self._connection.execute(statement))
         return sorted(found, key=lambda key: key.id)
 
     def _is_owned_by(self, owner_id: str) -> ColumnElement[bool]:

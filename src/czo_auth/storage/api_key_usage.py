@@ -28,7 +28,7 @@ from czo_auth.core.api_keys.usage import RESOLUTION, DayUsage, GatheredUses
 from czo_auth.core.api_keys.usage_store import KeyQuotas, KeyUses, TakenBlock
 from czo_auth.core.ids import is_id
 from czo_auth.storage.column_types import Instant
-from czo_auth.storage.store import Store, columns, free
+from czo_auth.storage.store import Store, columns, unlocked_batch
 
 
 class SqlKeyUses(Store, KeyUses):
@@ -128,13 +128,13 @@ class SqlKeyUses(Store, KeyUses):
 
     def forget_addresses(self) -> int:
         keys = self._tables.api_keys
-        batch = free(select(keys.c.id).where(keys.c.last_used_ip.is_not(None)))
+        batch = unlocked_batch(select(keys.c.id).where(keys.c.last_used_ip.is_not(None)))
         return self._count(update(keys).where(keys.c.id.in_(batch)).values(last_used_ip=None))
 
     def prune(self, *, before: date) -> int:
         usage = self._tables.api_key_usage
         row = (usage.c.api_key_id, usage.c.day)
-        batch = free(select(*row).where(usage.c.day < before))
+        batch = unlocked_batch(select(*row).where(usage.c.day < before))
         return self._count(delete(usage).where(tuple_(*row).in_(batch)))
 
 
@@ -190,5 +190,5 @@ class SqlKeyQuotas(Store, KeyQuotas):
     def prune_expired(self, *, before: datetime) -> int:
         quotas = self._tables.api_key_quotas
         row = (quotas.c.counter_id, quotas.c.period)
-        batch = free(select(*row).where(quotas.c.expires_at < before))
+        batch = unlocked_batch(select(*row).where(quotas.c.expires_at < before))
         return self._count(delete(quotas).where(tuple_(*row).in_(batch)))

@@ -38,7 +38,7 @@ from czo_auth.crypto.tokens import SHOWN_CHARACTERS
 from czo_auth.storage.api_key_rows import ApiKeyRows
 from czo_auth.storage.column_types import Instant
 from czo_auth.storage.prepared import Build
-from czo_auth.storage.store import columns, free, values
+from czo_auth.storage.store import columns, unlocked_batch, values
 from czo_auth.storage.tables import Tables
 
 _NEVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
@@ -130,7 +130,7 @@ class SqlApiKeys(ApiKeyRows, ApiKeys):
         now: datetime,
     ) -> int:
         keys = self._tables.api_keys
-        return self._how_many(
+        return self._count_up_to(
             keys,
             keys.c.user_id == user_id,
             self._is_of(organization_id),
@@ -170,7 +170,7 @@ class SqlApiKeys(ApiKeyRows, ApiKeys):
         now: datetime,
         up_to: int | None = None,
     ) -> int:
-        return self._how_many(
+        return self._count_up_to(
             self._tables.api_keys if text is None else self._with_owners(),
             self._is_listed(now),
             self._is_of(organization_id),
@@ -204,7 +204,7 @@ class SqlApiKeys(ApiKeyRows, ApiKeys):
         return [_owned(row) for row in self._connection.execute(page).mappings()]
 
     def count_acting(self, organization_id: str, wanted: KeyFilter = NO_FILTER, *, now: datetime) -> int:
-        return self._how_many(self._tables.api_keys, self._acts(organization_id, wanted, now=now))
+        return self._count_up_to(self._tables.api_keys, self._acts(organization_id, wanted, now=now))
 
     def list_made_by(self, user_id: str) -> Sequence[ApiKey]:
         keys = self._tables.api_keys
@@ -322,7 +322,9 @@ class SqlApiKeys(ApiKeyRows, ApiKeys):
         rotated = and_(keys.c.rotated_at.is_not(None), keys.c.expires_at < before)
         # One condition at a time: each is a range of an index, however many keys live.
         for over in (keys.c.revoked_at < before, keys.c.expires_at < expired, rotated):
-            if deleted := self._count(delete(keys).where(keys.c.id.in_(free(select(keys.c.id).where(over))))):
+            if deleted := self._count(
+                delete(keys).where(keys.c.id.in_(unlocked_batch(select(keys.c.id).where(over))))
+            ):
                 return deleted
         return 0
 

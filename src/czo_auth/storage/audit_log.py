@@ -112,7 +112,7 @@ class SqlAuditLog(Store, AuditLog):
     def count_audit(self, matching: AuditFilter, *, up_to: int | None = None) -> int:
         audit = self._tables.audit
         if matching != AuditFilter():
-            return self._how_many(audit, self._matches(matching), up_to=up_to)
+            return self._count_up_to(audit, self._matches(matching), up_to=up_to)
         # The chain has no gaps: its ends tell its length, and millions of records are not counted.
         first, last = (select(end(audit.c.sequence)).scalar_subquery() for end in (func.min, func.max))
         found: int = self._connection.execute(select(func.coalesce(last - first + 1, 0))).scalar_one()

@@ -161,7 +161,7 @@ class SqlChallenges(Store, Challenges):
 
     def count_trusted_devices(self, user_id: str, *, now: datetime) -> int:
         devices = self._tables.trusted_devices
-        return self._how_many(devices, devices.c.user_id == user_id, devices.c.expires_at > now)
+        return self._count_up_to(devices, devices.c.user_id == user_id, devices.c.expires_at > now)
 
     def drop_trusted_device(self, user_id: str, device_id: str) -> bool:
         if not is_id(device_id):

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, func, insert, literal, not_, or_, se
 
 from czo_auth.core.users.email_change import EmailChange, EmailChanges
 from czo_auth.storage.column_types import Instant
-from czo_auth.storage.store import Store, columns, free, made, values
+from czo_auth.storage.store import Store, columns, from_row, unlocked_batch, values
 
 
 class SqlEmailChanges(Store, EmailChanges):
@@ -45,7 +45,7 @@ class SqlEmailChanges(Store, EmailChanges):
         changes = self._tables.email_changes
         statement = update(changes).where(self._revertible(revert_digest, now)).values(closed_at=now)
         row = self._connection.execute(statement.returning(*columns(changes, EmailChange))).one_or_none()
-        return None if row is None else made(EmailChange, row)
+        return None if row is None else from_row(EmailChange, row)
 
     def close(self, change_id: str, *, now: datetime) -> bool:
         changes = self._tables.email_changes
@@ -56,7 +56,7 @@ class SqlEmailChanges(Store, EmailChanges):
         changes = self._tables.email_changes
         statement = update(changes).where(changes.c.user_id == user_id, self._waits())
         closed = statement.values(replaced_at=now).returning(*columns(changes, EmailChange))
-        return [made(EmailChange, row) for row in self._connection.execute(closed)]
+        return [from_row(EmailChange, row) for row in self._connection.execute(closed)]
 
     def close_all(self, user_id: str, *, since: datetime, now: datetime) -> None:
         changes = self._tables.email_changes
@@ -79,7 +79,7 @@ class SqlEmailChanges(Store, EmailChanges):
         expired = select(changes.c.id).where(
             changes.c.revert_until <= before, changes.c.confirmed_at.is_(None), changes.c.new_email != ""
         )
-        statement = update(changes).where(changes.c.id.in_(free(expired)))
+        statement = update(changes).where(changes.c.id.in_(unlocked_batch(expired)))
         return self._count(statement.values(new_email="", new_mailbox=""))
 
     def is_reserved(self, email: str, *, but_for: str | None, now: datetime) -> bool:
@@ -109,7 +109,7 @@ class SqlEmailChanges(Store, EmailChanges):
         )
         ended = statement.values(**written).returning(*columns(changes, EmailChange))
         row = self._connection.execute(ended).one_or_none()
-        return None if row is None else made(EmailChange, row)
+        return None if row is None else from_row(EmailChange, row)
 
     def _waits(self) -> ColumnElement[bool]:
         changes = self._tables.email_changes

@@ -17,7 +17,7 @@ class SqlMailQueue(Store, MailQueue):
 
     def add(self, mail: QueuedMail, *, limit: int) -> bool:
         acquire_lock(self._connection, self._tables.mail_queue.name)
-        if self._how_many(self._tables.mail_queue) >= limit:
+        if self._count_up_to(self._tables.mail_queue) >= limit:
             return False
         self._add(self._tables.mail_queue, values(mail))
         return True

@@ -14,7 +14,7 @@ from czo_auth.core.organizations.roles import OWNER
 from czo_auth.core.organizations.store import Organizations
 from czo_auth.core.paging import PageQuery, Position
 from czo_auth.core.users.user import mail_address
-from czo_auth.storage.store import Store, columns, made, values
+from czo_auth.storage.store import Store, columns, from_row, values
 
 
 class SqlOrganizations(Store, Organizations):
@@ -68,7 +68,7 @@ class SqlOrganizations(Store, Organizations):
     def count_of(self, user_id: str, *, role: str | None = None) -> int:
         members = self._tables.members
         has_role = members.c.role == role if role is not None else true()
-        return self._how_many(members, members.c.user_id == user_id, has_role)
+        return self._count_up_to(members, members.c.user_id == user_id, has_role)
 
     def list_memberships(self, user_id: str) -> Sequence[tuple[Organization, Member]]:
         organizations, members = self._tables.organizations, self._tables.members
@@ -88,10 +88,10 @@ class SqlOrganizations(Store, Organizations):
     def search(self, *, text: str | None, page: PageQuery) -> Sequence[Organization]:
         organizations = self._tables.organizations
         statement = select(*columns(organizations, Organization)).where(self._matches(text))
-        return [made(Organization, row) for row in self._page_by_id(statement, organizations, page)]
+        return [from_row(Organization, row) for row in self._page_by_id(statement, organizations, page)]
 
     def count(self, *, text: str | None, up_to: int | None = None) -> int:
-        return self._how_many(self._tables.organizations, self._matches(text), up_to=up_to)
+        return self._count_up_to(self._tables.organizations, self._matches(text), up_to=up_to)
 
     def list_acting_owners(self, organization_id: str) -> Sequence[Member]:
         members, users = self._tables.members, self._tables.users
@@ -191,11 +191,13 @@ class SqlOrganizations(Store, Organizations):
 
     def count_members(self, organization_id: str) -> int:
         members = self._tables.members
-        return self._how_many(members, members.c.organization_id == organization_id)
+        return self._count_up_to(members, members.c.organization_id == organization_id)
 
     def count_owners(self, organization_id: str) -> int:
         members = self._tables.members
-        return self._how_many(members, members.c.organization_id == organization_id, members.c.role == OWNER)
+        return self._count_up_to(
+            members, members.c.organization_id == organization_id, members.c.role == OWNER
+        )
 
     def set_role(self, organization_id: str, user_id: str, *, role: str) -> None:
         members = self._tables.members
@@ -239,13 +241,13 @@ class SqlOrganizations(Store, Organizations):
 
     def count_invitations(self, organization_id: str, *, roles: Collection[str]) -> int:
         invitations = self._tables.invitations
-        return self._how_many(
+        return self._count_up_to(
             invitations, invitations.c.organization_id == organization_id, invitations.c.role.in_(roles)
         )
 
     def count_pending_invitations(self, organization_id: str, *, now: datetime) -> int:
         invitations = self._tables.invitations
-        return self._how_many(
+        return self._count_up_to(
             invitations,
             invitations.c.organization_id == organization_id,
             invitations.c.status == "pending",

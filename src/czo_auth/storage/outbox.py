@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from czo_auth.core.events.outbox import DeadLetter, Outbox, OutboxState, SinkState
 from czo_auth.core.events.types import Event, EventFilter
-from czo_auth.storage.store import Store, columns, free
+from czo_auth.storage.store import Store, columns, unlocked_batch
 
 
 class SqlOutbox(Store, Outbox):
@@ -156,7 +156,7 @@ class SqlOutbox(Store, Outbox):
 
     def prune_dead_letters(self, *, before: datetime) -> int:
         letters = self._tables.parked_events
-        due = free(select(letters.c.sink, letters.c.sequence).where(letters.c.parked_at < before))
+        due = unlocked_batch(select(letters.c.sink, letters.c.sequence).where(letters.c.parked_at < before))
         return self._count(delete(letters).where(tuple_(letters.c.sink, letters.c.sequence).in_(due)))
 
     def state(self) -> OutboxState:
@@ -199,4 +199,4 @@ class SqlOutbox(Store, Outbox):
             over = or_(over, events.c.at < abandoned)
         # By time, whose index ends the search: where nothing is due, the whole outbox would be looked through.
         due = select(events.c.sequence).where(events.c.at < before, over).order_by(events.c.at)
-        return self._count(delete(events).where(events.c.sequence.in_(free(due))))
+        return self._count(delete(events).where(events.c.sequence.in_(unlocked_batch(due))))

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, case, delete, or_, select, type_coerce, updat
 
 from czo_auth.core.throttle import GuessCounters, GuessSchedule
 from czo_auth.storage.column_types import MILLISECOND, to_milliseconds
-from czo_auth.storage.store import Store, free
+from czo_auth.storage.store import Store, unlocked_batch
 
 
 class SqlPasswordGuesses(Store, GuessCounters):
@@ -72,4 +72,4 @@ class SqlPasswordGuesses(Store, GuessCounters):
     def prune_forgotten(self, *, now: datetime) -> int:
         guesses = self._tables.password_guesses
         forgotten = select(guesses.c.key).where(guesses.c.forgotten_at <= now)
-        return self._count(delete(guesses).where(guesses.c.key.in_(free(forgotten))))
+        return self._count(delete(guesses).where(guesses.c.key.in_(unlocked_batch(forgotten))))

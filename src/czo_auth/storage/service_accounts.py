@@ -35,7 +35,7 @@ class SqlServiceAccounts(Store, ServiceAccounts):
 
     def count_of(self, organization_id: str) -> int:
         accounts = self._tables.service_accounts
-        return self._how_many(accounts, accounts.c.organization_id == organization_id)
+        return self._count_up_to(accounts, accounts.c.organization_id == organization_id)
 
     def update(self, changed: ServiceAccount) -> bool:
         accounts = self._tables.service_accounts

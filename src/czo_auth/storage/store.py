@@ -68,10 +68,10 @@ class Store:
         if not all(map(is_id, ids)):
             return None
         row = self._connection.execute(statement).one_or_none()
-        return None if row is None else made(kind, row)
+        return None if row is None else from_row(kind, row)
 
     def _all(self, kind: type[T], statement: Executable) -> list[T]:
-        return [made(kind, row) for row in self._connection.execute(statement)]
+        return [from_row(kind, row) for row in self._connection.execute(statement)]
 
     def _prepared(self, build: Build) -> PreparedStatement:
         """Return the statement that *build* writes, compiled once for this database."""
@@ -136,7 +136,9 @@ class Store:
         found = list(self._connection.execute(ordered))
         return found[::-1] if page.backward else found
 
-    def _how_many(self, table: FromClause, *conditions: ColumnElement[bool], up_to: int | None = None) -> int:
+    def _count_up_to(
+        self, table: FromClause, *conditions: ColumnElement[bool], up_to: int | None = None
+    ) -> int:
         """Count rows, at most *up_to*."""
         statement = select(func.count()).select_from(table).where(*conditions)
         if up_to is not None:
@@ -147,7 +149,7 @@ class Store:
     def _prune(self, table: Table, due: Column[Any], before: datetime) -> int:
         """Delete a batch of the rows whose time *due* lies before *before*, but none that somebody holds."""
         (key,) = table.primary_key
-        return self._count(delete(table).where(key.in_(free(select(key).where(due < before)))))
+        return self._count(delete(table).where(key.in_(unlocked_batch(select(key).where(due < before)))))
 
     def _lock_free(self, table: Table, ids: Collection[str]) -> frozenset[str]:
         """
@@ -166,7 +168,7 @@ class Store:
         return frozenset(self._connection.execute(others).scalars())
 
 
-def free(rows: Select[Any]) -> Select[Any]:
+def unlocked_batch(rows: Select[Any]) -> Select[Any]:
     """
     Limit a SELECT of rows to delete to a batch that nobody holds, and lock it.
 
@@ -191,6 +193,6 @@ def values(thing: Any, *, but: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-def made(kind: type[T], row: Row[Any]) -> T:
+def from_row(kind: type[T], row: Row[Any]) -> T:
     """Make a *kind* from a row with its fields."""
     return kind(**row._mapping)

@@ -28,7 +28,7 @@ from sqlalchemy.sql.functions import GenericFunction
 from czo_auth.core.limits import MAX_USED_CODES
 from czo_auth.core.two_factor.factor import Enrollment, HashedCode, RenewalCounts, StoredCode, TotpFactor
 from czo_auth.core.two_factor.store import TwoFactor
-from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, free, values
+from czo_auth.storage.store import PRUNED_AT_ONCE, Store, columns, unlocked_batch, values
 from czo_auth.storage.tables import Tables
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ class SqlTwoFactor(Store, TwoFactor):
 
     def _prune_enrollments(self, before: datetime) -> int:
         enrollments, codes = self._tables.enrollments, self._tables.backup_codes
-        due = free(select(enrollments.c.id).where(enrollments.c.expires_at < before))
+        due = unlocked_batch(select(enrollments.c.id).where(enrollments.c.expires_at < before))
         statement = delete(enrollments).where(enrollments.c.id.in_(due)).returning(enrollments.c.id)
         expired = self._connection.execute(statement).scalars().all()
         if expired:

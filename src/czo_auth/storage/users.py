@@ -34,7 +34,7 @@ from czo_auth.core.users.email import may_be_folded
 from czo_auth.core.users.store import EVERYBODY, MailPurpose, MailToken, UserCounts, UserFilter, Users
 from czo_auth.core.users.user import User
 from czo_auth.storage.locks import acquire_lock
-from czo_auth.storage.store import Store, columns, made, values
+from czo_auth.storage.store import Store, columns, from_row, values
 from czo_auth.storage.tables import Tables
 from czo_auth.storage.user_search import has_search_index, sqlite_candidates
 
@@ -156,7 +156,7 @@ class SqlUsers(Store, Users):
         # Administrators are few: the sets with one of the types are looked up first, or everybody would be read.
         sets = [each for each in self._actor_type_sets() if not wanted.isdisjoint(each.split())]
         has_type = type_coerce(users.c.actor_types, Text).in_(sets)
-        return self._how_many(users, users.c.banned_at.is_(None), users.c.id != but, has_type)
+        return self._count_up_to(users, users.c.banned_at.is_(None), users.c.id != but, has_type)
 
     def set_actor_types(
         self, user_id: str, *, actor_types: frozenset[str], grants: Mapping[str, datetime], now: datetime
@@ -177,7 +177,7 @@ class SqlUsers(Store, Users):
 
     def search(self, matching: UserFilter, *, page: PageQuery) -> Sequence[User]:
         statement = self._select().where(self._matches(matching), self._may_contain(matching.text))
-        return [made(User, row) for row in self._page_by_id(statement, self._tables.users, page)]
+        return [from_row(User, row) for row in self._page_by_id(statement, self._tables.users, page)]
 
     def count(self, matching: UserFilter = EVERYBODY, *, up_to: int | None = None) -> int:
         users, factors = self._tables.users, self._tables.factors
@@ -185,7 +185,7 @@ class SqlUsers(Store, Users):
         conditions = (
             () if matching == EVERYBODY else (self._matches(matching), self._may_contain(matching.text))
         )
-        return self._how_many(users if matching.two_factor is None else joined, *conditions, up_to=up_to)
+        return self._count_up_to(users if matching.two_factor is None else joined, *conditions, up_to=up_to)
 
     def has_search_index(self) -> bool:
         return has_search_index(self._connection, self._tables)
@@ -267,7 +267,7 @@ class SqlUsers(Store, Users):
             .returning(*columns(tokens, MailToken))
         )
         row = self._connection.execute(taken).one_or_none()
-        return None if row is None else made(MailToken, row)
+        return None if row is None else from_row(MailToken, row)
 
     def find_mail_token(self, digest: str, *, now: datetime) -> MailToken | None:
         tokens = self._tables.mail_tokens
@@ -294,7 +294,7 @@ class SqlUsers(Store, Users):
         )
         used = live.values(used_at=now, expires_at=keep_until).returning(*columns(tokens, MailToken))
         row = self._connection.execute(used).one_or_none()
-        return None if row is None else made(MailToken, row)
+        return None if row is None else from_row(MailToken, row)
 
     def find_used_mail_token(self, digest: str, *, purpose: MailPurpose, now: datetime) -> MailToken | None:
         tokens = self._tables.mail_tokens

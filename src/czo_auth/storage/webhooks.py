@@ -13,7 +13,7 @@ from czo_auth.core.limits import MAX_WEBHOOK_TESTS
 from czo_auth.core.webhooks.store import Webhooks
 from czo_auth.core.webhooks.webhook import WEBHOOK_TEST, Delivery, DeliveryStatus, Webhook, WebhookSecret
 from czo_auth.storage.locks import acquire_lock
-from czo_auth.storage.store import Store, columns, free, values
+from czo_auth.storage.store import Store, columns, unlocked_batch, values
 from czo_auth.storage.webhook_deliveries import make_due, select_secrets, sent_again
 
 _OWN: Final = frozenset(
@@ -124,7 +124,7 @@ class SqlWebhooks(Store, Webhooks):
         self, webhook_id: str, *, status: DeliveryStatus | None, up_to: int | None = None
     ) -> int:
         deliveries = self._tables.webhook_deliveries
-        return self._how_many(deliveries, self._logged(webhook_id, status), up_to=up_to)
+        return self._count_up_to(deliveries, self._logged(webhook_id, status), up_to=up_to)
 
     def add_test(self, webhook_id: str, *, event_id: str, now: datetime) -> Delivery:
         deliveries = self._tables.webhook_deliveries
@@ -176,7 +176,7 @@ class SqlWebhooks(Store, Webhooks):
 
     def prune_deliveries(self, *, before: datetime) -> int:
         deliveries, secrets = self._tables.webhook_deliveries, self._tables.webhook_secrets
-        ended = free(select(secrets.c.id).where(secrets.c.expires_at < before))
+        ended = unlocked_batch(select(secrets.c.id).where(secrets.c.expires_at < before))
         return self._prune(deliveries, deliveries.c.created_at, before) + self._count(
             delete(secrets).where(secrets.c.id.in_(ended))
         )
