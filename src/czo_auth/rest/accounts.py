@@ -6,7 +6,7 @@ from czo_auth.core.access import ACCOUNT, ANYONE_KNOWN, ENROLLING, ENROLLING_OR_
 from czo_auth.core.flows.sign_in.password import Credentials
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.rest import records
-from czo_auth.rest.answers import Answer, EnteredAnswer, entered, signed_out
+from czo_auth.rest.answers import Answer, SignInAnswer, sign_in_answer, signed_out
 from czo_auth.rest.models import Body, Email, Identifier, Name, OpenBody, Password
 from czo_auth.rest.routing import CurrentRequest, Routes
 
@@ -45,7 +45,7 @@ async def sign_up(actor: str, body: SignUpRequest, call: CurrentRequest) -> reco
 
 
 @routes.add("POST", "/{actor}/sign-in/email", access=PUBLIC, opens_session=True)
-async def sign_in(actor: str, body: SignInRequest, call: CurrentRequest) -> EnteredAnswer:
+async def sign_in(actor: str, body: SignInRequest, call: CurrentRequest) -> SignInAnswer:
     """Sign in with a password. The answer is a session, or a challenge for the second factor."""
     given = Credentials(
         email=body.email,
@@ -54,7 +54,7 @@ async def sign_in(actor: str, body: SignInRequest, call: CurrentRequest) -> Ente
         trusted_device=call.cookies.get(call.authenticator.cookies.device),
         known_browser=call.known_browser,
     )
-    return entered(call, await call.runtime.sign_in.begin(actor, given, context=call.context))
+    return sign_in_answer(call, await call.runtime.sign_in.begin(actor, given, context=call.context))
 
 
 @routes.add("POST", "/sign-out", access=ENROLLING_OR_SIGNING_IN, ignores_unknown_fields=True)
@@ -67,10 +67,10 @@ async def sign_out(call: CurrentRequest) -> Answer[records.Succeeded]:
 
 
 @routes.add("POST", "/switch-actor", access=ACCOUNT)
-async def switch_actor(body: SwitchActorRequest, call: CurrentRequest) -> EnteredAnswer:
+async def switch_actor(body: SwitchActorRequest, call: CurrentRequest) -> SignInAnswer:
     """Switch the actor type. Issues a new session with the same expiry and revokes the current one."""
     outcome = await call.runtime.manage_sessions.switch_actor(body.actor_type, context=call.context)
-    return entered(call, outcome)
+    return sign_in_answer(call, outcome)
 
 
 @routes.add("GET", "/session", access=ENROLLING)

@@ -39,7 +39,7 @@ class Answer(JSONResponse, Generic[T_co]):
         return content if isinstance(content, bytes) else super().render(content)
 
 
-EnteredAnswer = Answer[records.SignedIn | records.SecondFactorRequired]
+SignInAnswer = Answer[records.SignedIn | records.SecondFactorRequired]
 
 
 def no_content() -> Response:
@@ -67,15 +67,15 @@ def set_session(call: RequestContext, response: R, outcome: SignedIn) -> R:
     return response
 
 
-def entered(
+def sign_in_answer(
     call: RequestContext, outcome: SignedIn | SecondFactorRequired, *, verified: bool = False
-) -> EnteredAnswer:
+) -> SignInAnswer:
     """Respond to a sign-in with a session, or with a challenge for the second factor."""
     if isinstance(outcome, SecondFactorRequired):
-        response = EnteredAnswer(records.SecondFactorRequired.of(outcome))
+        response = SignInAnswer(records.SecondFactorRequired.of(outcome))
         set_challenge_cookie(call, response, outcome)
         return response
-    return set_session(call, EnteredAnswer(signed_in(call, outcome, verified=verified)), outcome)
+    return set_session(call, SignInAnswer(signed_in(call, outcome, verified=verified)), outcome)
 
 
 def renewed(call: RequestContext, outcome: SignedIn, *, verified: bool = False) -> Answer[records.SignedIn]:

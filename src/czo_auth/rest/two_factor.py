@@ -15,7 +15,7 @@ from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.paging import PageQuery
 from czo_auth.crypto import qr
 from czo_auth.rest import records
-from czo_auth.rest.answers import EnteredAnswer, entered, no_content
+from czo_auth.rest.answers import SignInAnswer, no_content, sign_in_answer
 from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import Body, Code, Issuer, Password, Token, TolerantBody
 from czo_auth.rest.queries import Cursor, Limit
@@ -76,18 +76,18 @@ async def enable(body: EnableTwoFactorRequest, call: CurrentRequest) -> records.
 
 
 @routes.add("POST", "/two-factor/verify", access=ENROLLING_OR_SIGNING_IN)
-async def verify(body: VerifyCodeRequest, call: CurrentRequest) -> EnteredAnswer:
+async def verify(body: VerifyCodeRequest, call: CurrentRequest) -> SignInAnswer:
     """Finish a sign-in, confirm an enrollment, or prove the factor again in a session."""
     return await _verify(call, body)
 
 
 @routes.add("POST", "/two-factor/verify-totp", access=ENROLLING_OR_SIGNING_IN)
-async def verify_totp(body: ClientVerifyCodeRequest, call: CurrentRequest) -> EnteredAnswer:
+async def verify_totp(body: ClientVerifyCodeRequest, call: CurrentRequest) -> SignInAnswer:
     """The same, at the path of better-auth's client."""
     return await _verify(call, body)
 
 
-async def _verify(call: RequestContext, body: VerifyCodeRequest) -> EnteredAnswer:
+async def _verify(call: RequestContext, body: VerifyCodeRequest) -> SignInAnswer:
     runtime = call.runtime
     challenge = body.challenge or (_challenge_cookie(call) if call.context.principal is None else None)
     outcome: SignedIn | None
@@ -106,11 +106,11 @@ async def _verify(call: RequestContext, body: VerifyCodeRequest) -> EnteredAnswe
         outcome = await runtime.enable_two_factor.confirm(body.code, context=call.context)
         if outcome is None:
             outcome = await runtime.second_factor.step_up(body.code, "totp", context=call.context)
-    return entered(call, outcome, verified=True)
+    return sign_in_answer(call, outcome, verified=True)
 
 
 @routes.add("POST", "/two-factor/verify-backup-code", access=ENROLLING_OR_SIGNING_IN)
-async def verify_backup_code(body: ClientVerifyCodeRequest, call: CurrentRequest) -> EnteredAnswer:
+async def verify_backup_code(body: ClientVerifyCodeRequest, call: CurrentRequest) -> SignInAnswer:
     """Finish a sign-in or prove the factor again with a backup code. Each backup code works once."""
     challenge = body.challenge or (_challenge_cookie(call) if call.context.principal is None else None)
     if challenge is not None:
@@ -128,7 +128,7 @@ async def verify_backup_code(body: ClientVerifyCodeRequest, call: CurrentRequest
         raise TwoFactorSetupRequired
     else:
         outcome = await call.runtime.second_factor.step_up(body.code, "backup", context=call.context)
-    return entered(call, outcome, verified=True)
+    return sign_in_answer(call, outcome, verified=True)
 
 
 def _challenge_cookie(call: RequestContext) -> str | None:

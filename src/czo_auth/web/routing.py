@@ -147,7 +147,7 @@ class PageRequest:
         """The path of this page below the mount."""
         return str(self.request.scope["path"])
 
-    def go(self, path: str, *, done: str | None = None, **query: str) -> Response:
+    def redirect(self, path: str, *, done: str | None = None, **query: str) -> Response:
         """Redirect to another page; *done* is the notice that it shows once, a key of ``done.*``."""
         address = self.renderer.base + path
         if query:
@@ -161,10 +161,10 @@ class PageRequest:
             leading.headers.append("set-cookie", self.renderer.carry_notice(done, path.partition("?")[0]))
         return self.renderer.guarded(leading, has_query=True)
 
-    def go_on(self, *, done: str | None = None) -> Response:
+    def redirect_to_requested(self, *, done: str | None = None) -> Response:
         """Redirect to the page that the visitor wanted to open."""
         wanted = self.form.raw("next") or self.query.raw("next")
-        return self.go(wanted if is_own_page(wanted) else "/", done=done)
+        return self.redirect(wanted if is_own_page(wanted) else "/", done=done)
 
 
 View = Callable[[PageRequest], Awaitable[Response]]
@@ -261,7 +261,7 @@ class _Page:
         """Redirect to the page that resolves *refusal*, or show the reason."""
         match refusal:
             case TwoFactorSetupRequired():
-                return page.go("/enrol")
+                return page.redirect("/enrol")
             case SecondFactorNeeded() | PhishingResistantFactorRequired():
                 return await self._led_to(page, "/prove")
             case Unauthorized() | InvalidToken() if page.caller is None:
@@ -276,7 +276,7 @@ class _Page:
 
     async def _led_to(self, page: PageRequest, path: str) -> Response:
         """Redirect to the page that resolves the refusal, and back afterwards, with the form input except secrets."""
-        response = page.go(path, next=page.way_back)
+        response = page.redirect(path, next=page.way_back)
         if self.again is not None and (form_page := self._form_page(page)) is not None:
             await save_form(page.renderer, page.request, response, form_page)
         return response
@@ -335,6 +335,6 @@ def _with_status(response: Response, refusal: Refusal) -> Response:
 
 def signed_out(page: PageRequest) -> Response:
     """Redirect to the sign-in page, without the cookies of the ended session."""
-    response = page.go("/sign-in", done="signed_out")
+    response = page.redirect("/sign-in", done="signed_out")
     clear_session_cookies(page.call, response)
     return response

@@ -14,7 +14,7 @@ from czo_auth.core.flows.sign_in.password import Credentials
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.flows.users.profile import update_profile
 from czo_auth.rest import records
-from czo_auth.rest.answers import Answer, EnteredAnswer, entered
+from czo_auth.rest.answers import Answer, SignInAnswer, sign_in_answer
 from czo_auth.rest.better_auth.errors import EmailCannotBeUpdated
 from czo_auth.rest.models import Email, Image, Name, Password, Token, TolerantBody, TolerantOpenBody, Url
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -50,7 +50,7 @@ class ClientUpdateUserRequest(TolerantOpenBody):
 @routes.add("POST", "/sign-up/email", access=PUBLIC, opens_session=True)
 async def sign_up_email(
     body: ClientSignUpRequest, call: CurrentRequest
-) -> EnteredAnswer | Answer[records.UnconfirmedUser]:
+) -> SignInAnswer | Answer[records.UnconfirmedUser]:
     """
     Sign up for the default actor type and sign in, unless the address must be confirmed first.
 
@@ -70,11 +70,11 @@ async def sign_up_email(
     if runtime.services.policies.require_email_verification:
         return Answer(records.UnconfirmedUser(token=None, user=records.User.of(user, call.user_fields)))
     given = Credentials(email=body.email, password=body.password, remember=body.remember_me)
-    return entered(call, await runtime.sign_in.begin(actor, given, context=call.context))
+    return sign_in_answer(call, await runtime.sign_in.begin(actor, given, context=call.context))
 
 
 @routes.add("POST", "/sign-in/email", access=PUBLIC, opens_session=True)
-async def sign_in_email(body: ClientSignInRequest, call: CurrentRequest) -> EnteredAnswer:
+async def sign_in_email(body: ClientSignInRequest, call: CurrentRequest) -> SignInAnswer:
     """
     Sign in as the default actor type.
 
@@ -89,7 +89,7 @@ async def sign_in_email(body: ClientSignInRequest, call: CurrentRequest) -> Ente
         known_browser=call.known_browser,
     )
     actor = call.runtime.services.actors.default.name
-    return entered(call, await call.runtime.sign_in.begin(actor, given, context=call.context))
+    return sign_in_answer(call, await call.runtime.sign_in.begin(actor, given, context=call.context))
 
 
 @routes.add("GET", "/get-session", access=ENROLLING_OR_SIGNING_IN)

@@ -32,8 +32,8 @@ async def change_email(page: PageRequest) -> Response:
             new_email=page.form.text("email", max_length=MAX_EMAIL), context=call.context
         )
     except ReauthenticationRequired:
-        return page.go("/reauthenticate", next="/email")
-    return page.go("/security", done="email_change_mailed")
+        return page.redirect("/reauthenticate", next="/email")
+    return page.redirect("/security", done="email_change_mailed")
 
 
 @pages.get("/revert-email-change", access=SIGNED_OUT)
@@ -49,7 +49,7 @@ async def revert(page: PageRequest) -> Response:
     """Undo a change of address; all sessions end."""
     call = page.call
     await call.runtime.change_email.take_back(_token(page), context=call.context)
-    return page.go("/sign-in", done="email_change_taken_back")
+    return page.redirect("/sign-in", done="email_change_taken_back")
 
 
 @pages.get("/reject-verification", access=SIGNED_OUT)
@@ -66,7 +66,7 @@ async def reject(page: PageRequest) -> Response:
     """Delete an account that somebody else created with this address, or cancel a change of address."""
     call = page.call
     await call.runtime.verify_email.reject(_token(page), context=call.context)
-    return page.go("/sign-in", done="verification_rejected")
+    return page.redirect("/sign-in", done="verification_rejected")
 
 
 @pages.get("/secure-account", access=SIGNED_OUT)
@@ -82,7 +82,7 @@ async def secure(page: PageRequest) -> Response:
     """End all sessions, remove the password, and mail a link to set a new one."""
     call = page.call
     await call.runtime.secure_account.secure(_token(page), context=call.context)
-    response = page.go("/sign-in", done="account_secured")
+    response = page.redirect("/sign-in", done="account_secured")
     clear_session_cookies(call, response)
     return response
 
@@ -94,7 +94,7 @@ async def export(page: PageRequest) -> Response:
     try:
         document = await call.runtime.export_user.export_own(context=call.context)
     except ReauthenticationRequired:
-        return page.go("/reauthenticate", next="/security")
+        return page.redirect("/reauthenticate", next="/security")
     return await download(page, document, f"account-{call.principal.user_id}.json")
 
 
@@ -113,8 +113,8 @@ async def delete(page: PageRequest) -> Response:
     try:
         await call.runtime.delete_user.delete_own(password=None, code=None, context=call.context)
     except ReauthenticationRequired:
-        return page.go("/reauthenticate", next="/delete-account")
-    response = page.go("/sign-in", done="account_deleted")
+        return page.redirect("/reauthenticate", next="/delete-account")
+    response = page.redirect("/sign-in", done="account_deleted")
     clear_session_cookies(call, response)
     return response
 

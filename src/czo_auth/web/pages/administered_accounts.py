@@ -36,7 +36,7 @@ async def create_user(page: PageRequest) -> Response:
         consume=consume,
         context=call.context,
     )
-    return page.go(f"/admin/users/{user.id}", done="user_created")
+    return page.redirect(f"/admin/users/{user.id}", done="user_created")
 
 
 @pages.post("/admin/users/{id}/export", access=ADMINISTRATION, again=one_user)
@@ -66,7 +66,7 @@ async def delete_user(page: PageRequest) -> Response:
     await page.call.runtime.delete_user.delete(
         user_id, reason=reason, consume=consume, context=page.call.context
     )
-    return page.go("/admin/users", done="user_deleted")
+    return page.redirect("/admin/users", done="user_deleted")
 
 
 @pages.post("/admin/users/{id}/sessions/end", access=ADMINISTRATION, again=one_user)
@@ -112,4 +112,4 @@ async def hand_over(page: PageRequest) -> Response:
     await call.runtime.administer_accounts.hand_over(
         page.id("id"), user_id=user.id, reason=reason, consume=consume, context=call.context
     )
-    return page.go("/admin/organizations", done="organization_handed_over")
+    return page.redirect("/admin/organizations", done="organization_handed_over")

@@ -81,7 +81,7 @@ async def revoke_found_key(page: PageRequest) -> Response:
     """Revoke a key from the list of all keys."""
     call = page.call
     await call.runtime.administration.revoke_api_key(page.id("id"), context=call.context)
-    return page.go("/admin/api-keys", done="key_revoked")
+    return page.redirect("/admin/api-keys", done="key_revoked")
 
 
 @pages.get("/admin/users/{id}", access=ADMINISTRATION)
@@ -114,7 +114,7 @@ def came_from(page: PageRequest) -> str:
 def to_user(page: PageRequest, *, done: str) -> Response:
     """Redirect to the user of a form, and keep the link back to the list."""
     back = came_from(page)
-    return page.go(f"/admin/users/{page.id('id')}", done=done, **({"back": back} if back else {}))
+    return page.redirect(f"/admin/users/{page.id('id')}", done=done, **({"back": back} if back else {}))
 
 
 @pages.post("/admin/users/{id}/ban", access=ADMINISTRATION, again=one_user)
@@ -224,4 +224,4 @@ async def proved(page: PageRequest, back: str) -> ConsumeProof | Response:
     try:
         return await call.runtime.administer_accounts.prove(password=None, code=None, context=call.context)
     except ReauthenticationRequired:
-        return page.go("/reauthenticate", next=back)
+        return page.redirect("/reauthenticate", next=back)

@@ -113,8 +113,8 @@ async def change(page: PageRequest) -> Response:
             page.id("id"), sent_changes(page.form), context=call.context
         )
     except ReauthenticationRequired:
-        return page.go("/reauthenticate", next=f"/api-keys/{page.id('id')}")
-    return page.go(f"/api-keys/{page.id('id')}", done="key_changed")
+        return page.redirect("/reauthenticate", next=f"/api-keys/{page.id('id')}")
+    return page.redirect(f"/api-keys/{page.id('id')}", done="key_changed")
 
 
 @pages.post("/api-keys/{id}/rotate", access=ACCOUNT, again=one_key)
@@ -135,7 +135,7 @@ async def revoke(page: PageRequest) -> Response:
     """Revoke a key permanently."""
     call = page.call
     await call.runtime.manage_api_keys.revoke(page.id("id"), context=call.context)
-    return page.go("/api-keys", done="key_revoked")
+    return page.redirect("/api-keys", done="key_revoked")
 
 
 def _shown(created: CreatedApiKey) -> Secret:

@@ -127,7 +127,7 @@ async def replay(page: PageRequest) -> Response:
         event_id=page.form.text("event", max_length=64),
         context=call.context,
     )
-    return page.go("/admin/events", done="event_replayed")
+    return page.redirect("/admin/events", done="event_replayed")
 
 
 async def _people(page: PageRequest, records: Sequence[AuditRecord]) -> Mapping[str, User]:

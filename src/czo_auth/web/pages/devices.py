@@ -35,7 +35,7 @@ async def device_form(page: PageRequest) -> Response:
 async def open_code(page: PageRequest) -> Response:
     """Redirect to the request of the entered code."""
     typed = page.form.text("user_code", max_length=MAX_CODE)
-    return page.go("/device", user_code=shown_user_code(typed) if canonical_user_code(typed) else typed)
+    return page.redirect("/device", user_code=shown_user_code(typed) if canonical_user_code(typed) else typed)
 
 
 @pages.post("/device/approve", access=ACCOUNT, again=device_form)
@@ -44,7 +44,7 @@ async def approve(page: PageRequest) -> Response:
     await page.call.runtime.devices.approve(
         page.form.text("user_code", max_length=MAX_CODE), context=page.call.context
     )
-    return page.go("/api-keys", done="device_approved")
+    return page.redirect("/api-keys", done="device_approved")
 
 
 @pages.post("/device/deny", access=ACCOUNT, again=device_form)
@@ -53,7 +53,7 @@ async def deny(page: PageRequest) -> Response:
     await page.call.runtime.devices.deny(
         page.form.text("user_code", max_length=MAX_CODE), context=page.call.context
     )
-    return page.go("/api-keys", done="device_denied")
+    return page.redirect("/api-keys", done="device_denied")
 
 
 async def _organization_name(page: PageRequest, organization_id: str | None) -> str | None:

@@ -95,7 +95,7 @@ async def confirm(page: PageRequest) -> Response:
     status = await call.runtime.manage_two_factor.status(context=call.context)
     if not status.pending and status.has_totp:
         # Another window has already confirmed the enrollment.
-        return page.go("/security", done="two_factor_was_on")
+        return page.redirect("/security", done="two_factor_was_on")
     if status.pending and shown is None and is_id(page.form.raw("shown")):
         # The code belongs to a secret that another window replaced: it does not count as an attempt.
         return page.show("enrol_confirm.html", http_status=409, old_authenticator=False, outdated=True)

@@ -171,8 +171,8 @@ def _written(made: Secret | Done, area: Area) -> dict[str, Any]:
 
 def _lead(page: PageRequest, answer_id: str, answer: Mapping[str, Any]) -> Response:
     if "path" in answer:
-        return page.go(answer["path"], done=answer["notice"])
-    return page.go(f"{answer['area']}/{answer_id}")
+        return page.redirect(answer["path"], done=answer["notice"])
+    return page.redirect(f"{answer['area']}/{answer_id}")
 
 
 async def _check_rights(page: PageRequest, answer: Mapping[str, Any]) -> None:

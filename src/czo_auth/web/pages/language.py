@@ -21,6 +21,6 @@ async def choose_language(page: PageRequest) -> Response:
         raise ValidationFailed(details=(("language", "There is no such language."),))
     if page.caller is not None:
         await remember_language(page.call.runtime.services, language, context=page.call.context)
-    response = page.go_on()
+    response = page.redirect_to_requested()
     response.headers.append("set-cookie", page.renderer.keep_language(language))
     return response

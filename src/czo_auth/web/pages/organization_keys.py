@@ -93,8 +93,8 @@ async def change(page: PageRequest) -> Response:
             organization_id, key_id, sent_changes(page.form), context=call.context
         )
     except ReauthenticationRequired:
-        return page.go("/reauthenticate", next=here)
-    return page.go(here, done="key_changed")
+        return page.redirect("/reauthenticate", next=here)
+    return page.redirect(here, done="key_changed")
 
 
 @pages.post(f"{KEY}/revoke", access=ACCOUNT, again=list_keys)
@@ -102,7 +102,7 @@ async def revoke(page: PageRequest) -> Response:
     """Revoke a key permanently."""
     call, organization_id = page.call, page.id("id")
     await call.runtime.organization_keys.revoke(organization_id, page.id("key"), context=call.context)
-    return page.go(f"/organizations/{organization_id}/api-keys", done="key_revoked")
+    return page.redirect(f"/organizations/{organization_id}/api-keys", done="key_revoked")
 
 
 @pages.post(f"{KEY}/rotate", access=ACCOUNT, again=list_keys)

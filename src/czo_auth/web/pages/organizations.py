@@ -40,7 +40,7 @@ async def create(page: PageRequest) -> Response:
         NewOrganization(name=page.form.text("name"), slug=page.form.optional("slug", max_length=MAX_SLUG)),
         context=call.context,
     )
-    return page.go(f"/organizations/{created.organization.id}", done="organization_created")
+    return page.redirect(f"/organizations/{created.organization.id}", done="organization_created")
 
 
 @pages.get("/organizations/{id}", access=ACCOUNT)
@@ -72,7 +72,7 @@ async def rename(page: PageRequest) -> Response:
         slug=page.form.text("slug", max_length=MAX_SLUG),
     )
     await call.runtime.manage_organizations.update(page.id("id"), changes, context=call.context)
-    return page.go(f"/organizations/{page.id('id')}", done="organization_changed")
+    return page.redirect(f"/organizations/{page.id('id')}", done="organization_changed")
 
 
 @pages.post("/organizations/{id}/delete", access=ACCOUNT, again=one_organization)
@@ -83,7 +83,7 @@ async def delete(page: PageRequest) -> Response:
     if page.form.optional("typed_name") != seen.organization.name.strip():
         raise ValidationFailed(details=(("typed_name", "This is not the name of the organization."),))
     await call.runtime.manage_organizations.delete(seen.organization.id, context=call.context)
-    return page.go("/organizations", done="organization_deleted")
+    return page.redirect("/organizations", done="organization_deleted")
 
 
 @pages.post("/organizations/{id}/key-lives", access=ACCOUNT, again=one_organization)
@@ -96,7 +96,7 @@ async def change_key_lives(page: PageRequest) -> Response:
         api_key_unused_days=form.number("unused_days") if form.optional("unused_days") else None,
     )
     await call.runtime.manage_organizations.update(page.id("id"), changes, context=call.context)
-    return page.go(f"/organizations/{page.id('id')}", done="organization_changed")
+    return page.redirect(f"/organizations/{page.id('id')}", done="organization_changed")
 
 
 @pages.post("/organizations/{id}/members/{user}/role", access=ACCOUNT, again=one_organization)
@@ -106,7 +106,7 @@ async def change_role(page: PageRequest) -> Response:
     await call.runtime.manage_members.change_role(
         page.id("id"), page.id("user"), role=page.form.text("role", max_length=MAX_ROLE), context=call.context
     )
-    return page.go(f"/organizations/{page.id('id')}", done="role_changed")
+    return page.redirect(f"/organizations/{page.id('id')}", done="role_changed")
 
 
 @pages.post("/organizations/{id}/members/{user}/remove", access=ACCOUNT, again=one_organization)
@@ -118,8 +118,8 @@ async def remove_member(page: PageRequest) -> Response:
             organization_id, user_id, confirms="confirmed" in page.form, context=call.context
         )
     except MemberHasApiKeys:
-        return page.go(f"/organizations/{organization_id}/members/{user_id}/remove")
-    return page.go(f"/organizations/{page.id('id')}", done="member_removed")
+        return page.redirect(f"/organizations/{organization_id}/members/{user_id}/remove")
+    return page.redirect(f"/organizations/{page.id('id')}", done="member_removed")
 
 
 @pages.post("/organizations/{id}/leave", access=ACCOUNT, again=one_organization)
@@ -127,7 +127,7 @@ async def leave(page: PageRequest) -> Response:
     """Leave."""
     call = page.call
     await call.runtime.manage_members.leave(page.id("id"), context=call.context)
-    return page.go("/organizations", done="organization_left")
+    return page.redirect("/organizations", done="organization_left")
 
 
 @pages.post("/organizations/{id}/invitations", access=ACCOUNT, again=one_organization)
@@ -159,7 +159,7 @@ async def cancel(page: PageRequest) -> Response:
     await call.runtime.invitations.cancel(
         page.id("invitation"), organization_id=page.id("id"), context=call.context
     )
-    return page.go(f"/organizations/{page.id('id')}", done="invitation_canceled")
+    return page.redirect(f"/organizations/{page.id('id')}", done="invitation_canceled")
 
 
 @pages.post("/invitations/{id}/accept", access=ACCOUNT, again=list_organizations)
@@ -167,7 +167,7 @@ async def accept_received(page: PageRequest) -> Response:
     """Accept an invitation to the user's address."""
     call = page.call
     accepted = await call.runtime.received_invitations.accept_by_id(page.id("id"), context=call.context)
-    return page.go(f"/organizations/{accepted.membership.organization.id}", done="invitation_accepted")
+    return page.redirect(f"/organizations/{accepted.membership.organization.id}", done="invitation_accepted")
 
 
 @pages.post("/invitations/{id}/decline", access=ACCOUNT, again=list_organizations)
@@ -175,7 +175,7 @@ async def decline(page: PageRequest) -> Response:
     """Decline an invitation to the user's address."""
     call = page.call
     await call.runtime.received_invitations.reject(page.id("id"), context=call.context)
-    return page.go("/organizations", done="invitation_declined")
+    return page.redirect("/organizations", done="invitation_declined")
 
 
 @pages.get("/accept-invitation", access=ACCOUNT)
@@ -191,7 +191,7 @@ async def accept(page: PageRequest) -> Response:
     """Accept an invitation with the token from the mail."""
     call = page.call
     accepted = await call.runtime.received_invitations.accept_by_token(_token(page), context=call.context)
-    return page.go(f"/organizations/{accepted.membership.organization.id}", done="invitation_accepted")
+    return page.redirect(f"/organizations/{accepted.membership.organization.id}", done="invitation_accepted")
 
 
 def _token(page: PageRequest) -> str:

@@ -135,7 +135,7 @@ async def rename(page: PageRequest) -> Response:
     await call.runtime.manage_passkeys.rename(
         page.id("id"), name=page.form.text("passkey_name", max_length=MAX_PASSKEY_NAME), context=call.context
     )
-    return page.go("/security", done="passkey_renamed")
+    return page.redirect("/security", done="passkey_renamed")
 
 
 @pages.get("/security/passkeys/{id}/remove", access=ACCOUNT)
@@ -161,7 +161,7 @@ async def remove(page: PageRequest) -> Response:
         code=page.form.code(),
         context=call.context,
     )
-    return page.go("/security", done="passkey_removed")
+    return page.redirect("/security", done="passkey_removed")
 
 
 def _response(page: PageRequest) -> dict[str, Any]:

@@ -30,7 +30,7 @@ async def change(page: PageRequest) -> Response:
     outcome = await call.runtime.passwords.change(
         current=page.form.raw("password"), new=page.form.raw("new_password"), context=call.context
     )
-    response = page.go("/security", done="password_changed")
+    response = page.redirect("/security", done="password_changed")
     set_session_cookies(call, response, outcome)
     return response
 
@@ -47,7 +47,7 @@ async def forgot(page: PageRequest) -> Response:
     call = page.call
     email = page.form.text("email", max_length=MAX_EMAIL)
     await call.runtime.passwords.request_reset(email, context=call.context)
-    return page.go("/sign-in", done="reset_mailed")
+    return page.redirect("/sign-in", done="reset_mailed")
 
 
 @pages.get("/reset-password", access=SIGNED_OUT)
@@ -64,7 +64,7 @@ async def reset(page: PageRequest) -> Response:
     """Set a new password. This does not sign the user in."""
     call = page.call
     await call.runtime.passwords.reset(_token(page), new=page.form.raw("new_password"), context=call.context)
-    return page.go("/sign-in", done="password_reset")
+    return page.redirect("/sign-in", done="password_reset")
 
 
 @pages.get("/verify-email", access=SIGNED_OUT)
@@ -91,7 +91,7 @@ async def verify(page: PageRequest) -> Response:
     leads_to = check_callback_url(call, page.form.optional("callbackURL", max_length=2048))
     await call.runtime.verify_email.verify(_token(page), context=call.context)
     if leads_to is None:
-        return page.go("/sign-in" if page.caller is None else "/security", done="email_verified")
+        return page.redirect("/sign-in" if page.caller is None else "/security", done="email_verified")
     # Not a redirect: the Content-Security-Policy of the pages does not let a form lead to other origins.
     shown = page.show("verify_email.html", token="", leads_to=leads_to, is_done=True)
     shown.headers["refresh"] = f"0; url={leads_to}"
@@ -110,7 +110,7 @@ async def send(page: PageRequest) -> Response:
     call = page.call
     email = page.form.text("email", max_length=MAX_EMAIL)
     await call.runtime.verify_email.send(email, context=call.context)
-    return page.go("/sign-in" if page.caller is None else "/security", done="verification_mailed")
+    return page.redirect("/sign-in" if page.caller is None else "/security", done="verification_mailed")
 
 
 @pages.get("/cancel-reset", access=SIGNED_OUT)
@@ -126,7 +126,7 @@ async def cancel_reset(page: PageRequest) -> Response:
     """Cancel a second-factor reset with the token from the warning mail. Works without a session."""
     call = page.call
     await call.runtime.recovery.cancel_by_token(_token(page), context=call.context)
-    return page.go("/sign-in" if page.caller is None else "/security", done="reset_cancelled")
+    return page.redirect("/sign-in" if page.caller is None else "/security", done="reset_cancelled")
 
 
 async def _note_opened(page: PageRequest) -> None:

@@ -32,4 +32,4 @@ async def reauthenticate(page: PageRequest) -> Response:
         code=page.form.code(),
         context=call.context,
     )
-    return page.go_on(done="reauthenticated")
+    return page.redirect_to_requested(done="reauthenticated")

@@ -68,7 +68,7 @@ async def change_profile(page: PageRequest) -> Response:
         clears_image=False,
         context=call.context,
     )
-    return page.go("/security", done="profile_changed")
+    return page.redirect("/security", done="profile_changed")
 
 
 @pages.get("/security/backup-codes", access=ACCOUNT)
@@ -113,7 +113,7 @@ async def disable(page: PageRequest) -> Response:
         everything="all" in page.form,
         context=call.context,
     )
-    return page.go("/security", done="two_factor_off")
+    return page.redirect("/security", done="two_factor_off")
 
 
 @pages.post("/security/cancel-reset", access=ACCOUNT, again=overview)
@@ -121,7 +121,7 @@ async def cancel_own_reset(page: PageRequest) -> Response:
     """Cancel the pending reset of the user's second factor."""
     call = page.call
     await call.runtime.recovery.cancel_own(context=call.context)
-    return page.go("/security", done="reset_cancelled")
+    return page.redirect("/security", done="reset_cancelled")
 
 
 @pages.post("/security/devices/{id}/revoke", access=ACCOUNT, again=overview)
@@ -129,7 +129,7 @@ async def revoke_device(page: PageRequest) -> Response:
     """Forget one trusted device."""
     call = page.call
     await call.runtime.trusted_devices.revoke(page.id("id"), context=call.context)
-    return page.go("/security", done="device_forgotten")
+    return page.redirect("/security", done="device_forgotten")
 
 
 @pages.post("/security/devices/revoke", access=ACCOUNT, again=overview)
@@ -137,7 +137,7 @@ async def revoke_devices(page: PageRequest) -> Response:
     """Forget all trusted devices."""
     call = page.call
     await call.runtime.trusted_devices.revoke_all(context=call.context)
-    return page.go("/security", done="device_forgotten")
+    return page.redirect("/security", done="device_forgotten")
 
 
 @pages.post("/security/sessions/{id}/revoke", access=ACCOUNT, again=overview)
@@ -145,7 +145,7 @@ async def revoke_session(page: PageRequest) -> Response:
     """End one session."""
     call = page.call
     await call.runtime.manage_sessions.revoke(page.id("id"), context=call.context)
-    return page.go("/security", done="session_ended")
+    return page.redirect("/security", done="session_ended")
 
 
 @pages.post("/security/sessions/revoke", access=ACCOUNT, again=overview)
@@ -153,4 +153,4 @@ async def revoke_sessions(page: PageRequest) -> Response:
     """End all other sessions."""
     call = page.call
     await call.runtime.manage_sessions.revoke_others(context=call.context)
-    return page.go("/security", done="session_ended")
+    return page.redirect("/security", done="session_ended")

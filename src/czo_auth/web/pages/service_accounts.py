@@ -46,7 +46,7 @@ async def create(page: PageRequest) -> Response:
         scopes=words(page.form.optional("scopes", max_length=MAX_SCOPES_LENGTH)),
     )
     created = await call.runtime.manage_service_accounts.create(organization_id, new, context=call.context)
-    return page.go(_address(organization_id, created.id), done="service_account_created")
+    return page.redirect(_address(organization_id, created.id), done="service_account_created")
 
 
 @pages.get(ACCOUNT_PAGE, access=ACCOUNT)
@@ -104,7 +104,7 @@ async def delete(page: PageRequest) -> Response:
     await call.runtime.manage_service_accounts.delete(
         organization_id, page.id("account"), context=call.context
     )
-    return page.go(f"/organizations/{organization_id}/service-accounts", done="service_account_deleted")
+    return page.redirect(f"/organizations/{organization_id}/service-accounts", done="service_account_deleted")
 
 
 @pages.post(f"{ACCOUNT_PAGE}/keys", access=ACCOUNT, again=one_account)
@@ -133,7 +133,7 @@ async def _change(page: PageRequest, changes: ServiceAccountChanges, *, done: st
     await call.runtime.manage_service_accounts.change(
         organization_id, account_id, changes, context=call.context
     )
-    return page.go(_address(organization_id, account_id), done=done)
+    return page.redirect(_address(organization_id, account_id), done=done)
 
 
 def _address(organization_id: str, account_id: str) -> str:

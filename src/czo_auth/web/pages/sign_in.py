@@ -25,14 +25,14 @@ pages = Pages()
 @pages.get("/", access=ACCOUNT)
 async def home(page: PageRequest) -> Response:
     """Redirect to the first page of the signed-in user."""
-    return page.go("/security")
+    return page.redirect("/security")
 
 
 @pages.get("/sign-up", access=SIGNED_OUT)
 async def sign_up_form(page: PageRequest) -> Response:
     """Show the sign-up form."""
     if page.caller is not None and page.refusal is None:
-        return page.go_on()
+        return page.redirect_to_requested()
     actors = page.call.runtime.services.actors
     asked = page.form.raw("as") or page.query.raw("as")
     open_ones = [actor for actor in actors if actor.sign_up_open]
@@ -56,14 +56,14 @@ async def sign_up(page: PageRequest) -> Response:
     await call.runtime.sign_up.sign_up(actor, new, context=call.context)
     wanted = _wanted(page)
     query = {"as": actor, "email": new.email} | ({"next": wanted} if wanted else {})
-    return page.go("/sign-in", done="signed_up", **query)
+    return page.redirect("/sign-in", done="signed_up", **query)
 
 
 @pages.get("/sign-in", access=SIGNED_OUT)
 async def sign_in_form(page: PageRequest) -> Response:
     """Show the sign-in form."""
     if page.caller is not None and page.refusal is None:
-        return page.go_on()
+        return page.redirect_to_requested()
     actors = page.call.runtime.services.actors
     asked = page.form.raw("as") or page.query.raw("as")
     chosen = next((actor for actor in actors if actor.name == asked), actors.default)
@@ -98,12 +98,12 @@ def signed_in_page(page: PageRequest, outcome: SignedIn | SecondFactorRequired) 
     """Redirect after a sign-in, or to the second step."""
     match outcome:
         case SignedIn():
-            response = page.go_on()
+            response = page.redirect_to_requested()
             set_session_cookies(page.call, response, outcome)
         case SecondFactorRequired():
             wanted = _wanted(page)
             query = ({"trust": "1"} if outcome.may_trust else {}) | ({"next": wanted} if wanted else {})
-            response = page.go("/sign-in/code", **query)
+            response = page.redirect("/sign-in/code", **query)
             set_challenge_cookie(page.call, response, outcome)
         case _:
             assert_never(outcome)
@@ -159,7 +159,7 @@ async def prove(page: PageRequest) -> Response:
     outcome = await call.runtime.second_factor.step_up(
         page.form.required_code(), "either", context=call.context
     )
-    response = page.go_on()
+    response = page.redirect_to_requested()
     set_session_cookies(call, response, outcome)
     return response
 

@@ -90,7 +90,7 @@ async def delete(page: PageRequest) -> Response:
     """Delete an endpoint with its deliveries."""
     call = page.call
     await call.runtime.webhooks.delete(_organization_id(page), page.id("webhook"), context=call.context)
-    return page.go(_base(page), done="webhook_deleted")
+    return page.redirect(_base(page), done="webhook_deleted")
 
 
 async def rotate(page: PageRequest) -> Response:
@@ -109,7 +109,7 @@ async def send_test(page: PageRequest) -> Response:
     """Send a test event."""
     call = page.call
     await call.runtime.webhooks.test(_organization_id(page), page.id("webhook"), context=call.context)
-    return page.go(f"{_base(page)}/{page.id('webhook')}", done="webhook_tested")
+    return page.redirect(f"{_base(page)}/{page.id('webhook')}", done="webhook_tested")
 
 
 async def replay(page: PageRequest) -> Response:
@@ -122,7 +122,7 @@ async def replay(page: PageRequest) -> Response:
     await call.runtime.webhooks.replay(
         _organization_id(page), page.id("webhook"), since=since, delivery_id=delivery_id, context=call.context
     )
-    return page.go(f"{_base(page)}/{page.id('webhook')}", done="webhook_replayed")
+    return page.redirect(f"{_base(page)}/{page.id('webhook')}", done="webhook_replayed")
 
 
 for _path, _access in (("/admin/webhooks", ADMINISTRATION), ("/organizations/{id}/webhooks", ACCOUNT)):
@@ -199,4 +199,4 @@ async def _change(page: PageRequest, changes: WebhookChanges, *, done: str) -> R
     await call.runtime.webhooks.update(
         _organization_id(page), page.id("webhook"), changes, context=call.context
     )
-    return page.go(f"{_base(page)}/{page.id('webhook')}", done=done)
+    return page.redirect(f"{_base(page)}/{page.id('webhook')}", done=done)
