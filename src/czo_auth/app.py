@@ -138,7 +138,7 @@ class ResponseHeaders:
 
 class _HotRoutes:
     """
-    Routes the requests that proxies and services make for every request of theirs past the framework.
+    Handles without the framework the requests that proxies and services send for each of their own requests.
 
     These are forward authentication, also past CORS and body parsing, because a proxied preflight is a request too; and
     introspection, if nothing measures it.

@@ -27,11 +27,11 @@ T = TypeVar("T")
 
 class SharedAnswer(Generic[T]):
     """
-    Asks once for all who ask within a while, however many they are.
+    Caches the answer to a question for a short time; concurrent callers share it.
 
     Args:
-        ask: Finds the answer.
-        seconds: How long it serves.
+        ask: Returns a new answer.
+        seconds: How long an answer is used.
     """
 
     def __init__(self, ask: Callable[[], Awaitable[T]], *, seconds: float) -> None:
@@ -41,7 +41,7 @@ class SharedAnswer(Generic[T]):
         self._asking: asyncio.Future[T] | None = None
 
     async def get(self) -> T:
-        """Return the answer of a moment ago, or ask again; callers in the meantime wait for the same one."""
+        """Return the cached answer, or a new one; concurrent callers wait for the same one."""
         clock = asyncio.get_running_loop().time
         if self._asking is None or (self._asking.done() and clock() >= self._until):
             self._asking = asyncio.ensure_future(self._find())

@@ -94,8 +94,8 @@ class Total:
         """
         Count the rows of a list: all of them, or up to `limits.MAX_COUNTED` of those that match a filter.
 
-        Counting what a filter finds means to look at each row, and many rows may match. Programs get the whole count;
-        a page that somebody looks at does not wait for it.
+        Counting the matches of a filter reads each row, and there may be many. Programs get the whole count; a page for
+        people does not wait for it.
 
         Args:
             counts_all: Whether the matches of a filter are all counted too.
@@ -154,7 +154,7 @@ def page_by_id(
     Args:
         found: The rows of the page in the order of the list, and one more where there is one beyond it.
         count: Called unless the page is the whole list.
-        is_filtered: Whether the list is of those rows that match something.
+        is_filtered: Whether the list contains only the rows that match a filter.
     """
     goes_on = len(found) > request.limit
     is_whole = request.cursor is None and not goes_on

@@ -23,7 +23,7 @@ class Policies:
         user_fields: The host's own fields of users.
         require_email_verification: Whether an unconfirmed address keeps its owner from signing in.
         confirms_sign_up: Whether a new user is mailed a link that confirms the address, though nothing depends on it.
-        limits_guesses: Whether wrong passwords slow down the ones that follow.
+        limits_guesses: Whether wrong passwords delay later attempts.
     """
 
     passwords: PasswordPolicy = field(default_factory=PasswordPolicy)

@@ -45,14 +45,15 @@ class Principal:
         scopes: An API key's scopes that still count; empty for a session, which is bounded by ``may_use`` alone.
         may_use: Whether the user may use a scope now (the host's scope policy).
         restricted_to: ``two_factor_setup`` on a session that may only enroll a second factor, else None.
-        lineage_id: What a session shares with its renewals; bind to it what belongs to a session.
-        has_factor: Whether the user's two factors are on, proved or not: a passkey that is a way to sign in is none.
-        is_exchanged: Whether a key acts through a token that it was traded for, and not by itself.
+        lineage_id: The id that a session shares with its renewals; data that belongs to a session is bound to it.
+        has_factor: Whether two factors are on for the user, whether or not one was proved in this session. A passkey
+            that is only a way to sign in does not count.
+        is_exchanged: Whether the credential is a token that an API key was exchanged for, not the key itself.
         expires_at: When the credential ends; None for a key without an end.
         auth_time: When the password was last proved.
         factor_proved_at: When a second factor was last proved in this session.
         requires_passkey: Whether an actor type demands a passkey that the user has and this session did not use yet.
-        organization_demands_factor: Whether ``organization_id`` demands by now a factor that the user does not have.
+        organization_demands_factor: Whether ``organization_id`` already requires a factor that the user does not have.
         limits: The limits of an API key and what is left of them after this use; None for those without.
     """
 
@@ -166,7 +167,7 @@ class Principal:
             ActorTypeMismatch: Another actor type is asked for.
             SecondFactorNeeded: More assurance is asked for.
             InsufficientScope: Scopes are missing; ``details`` names them.
-            OrganizationScopeMismatch: The principal acts elsewhere.
+            OrganizationScopeMismatch: The principal acts in another organization.
             OrganizationTwoFactorRequired: Its organization demands a factor that the user does not have.
             PhishingResistantFactorRequired: A passkey is asked for, and none was used in this session.
         """

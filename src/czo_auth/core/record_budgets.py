@@ -1,19 +1,22 @@
 """
-How many audit records somebody can cause in a day: the log and the outbox keep each, the log for good by default (S44).
+How many audit records a caller can cause in a day (S44). The audit log and the outbox store each of them, the log
+permanently by default.
 
 Every transaction is charged for what it records, in the transaction itself, so that no flow can forget it. Who is
 charged:
 
-- A user is charged for what their sessions and their keys do. A new sign-in begins no new count.
-- What takes a proof (a sign-in, a code, a password that is typed again) is counted apart, so that somebody who holds a
-  session or a key of the user, and proves nothing, cannot keep them from signing in, proving who they are or changing
-  their password.
+- A user is charged for what their sessions and their keys do. A new sign-in does not start a new count.
+- Actions that take a proof (a sign-in, a code, a password that is typed again) are counted separately, so that someone
+  who holds a session or a key of the user, but can prove nothing, cannot keep the user from signing in,
+  reauthenticating or changing the password.
 - The service accounts of an organization are charged together.
-- Strangers, whose request names nobody who is proved, are charged by network.
+- Strangers, whose requests have no verified identity, are charged by network.
 
-What only takes away is not charged, so that it is never refused: a record of it needs something that an earlier record
-gave. Neither is what another bound in the database counts, nor what follows a mailed link, whose request was charged.
-Operators, the host's code and the service itself are not charged; administrators have a bound that bulk work keeps to.
+Actions that only remove something are not charged, so that they are never refused: each needs something that an
+earlier, charged action created. Actions that another limit in the database counts are not charged either, nor those
+that follow a mailed link, whose request was charged.
+Operators, the host's code and the service itself are not charged; administrators have a limit that is high enough for
+bulk work.
 """
 
 from __future__ import annotations
@@ -89,10 +92,10 @@ def charge_records(tx: Transaction, recorded: Iterable[tuple[AuditEvent, Context
     """
     Charge the caller for what a transaction is about to record.
 
-    If some of it took a proof of a user, all of it that the user is charged for counts as such.
+    If one of the user's records took a proof, all records that the user is charged for count as such.
 
     Raises:
-        RateLimited: Their bound of the day was reached; the transaction must be rolled back.
+        RateLimited: The caller's daily limit was reached; the transaction must be rolled back.
     """
     charged = [(event, context) for event, context in recorded if _is_charged(event, context)]
     if not charged:
@@ -107,9 +110,9 @@ def charge_records(tx: Transaction, recorded: Iterable[tuple[AuditEvent, Context
 
 def forget_proofs(tx: Transaction, user_id: str) -> None:
     """
-    Let a user whose password was replaced by mail sign in, even if somebody with the old one used up the day's bound.
+    Let a user whose password was replaced by mail sign in, even if somebody with the old one used up the daily limit.
 
-    A few times a day only, or the links in a mailbox would lift the bound.
+    Only a few times a day, because mailed links would otherwise remove the limit.
     """
     name = f"proofs_forgotten/{user_id}"
     if tx.budgets.spend(Budget(name=name, limit=MAX_FORGOTTEN_PROOFS_A_DAY), now=tx.now) is None:

@@ -16,7 +16,7 @@ class RecordedOnce:
     """
     Remembers what was recorded within the last hour, in this process.
 
-    It holds `MAX_RECORDED_REFUSALS` things at most; beyond, the ones that were recorded first are forgotten.
+    It holds at most `MAX_RECORDED_REFUSALS` entries, and drops the oldest ones.
     """
 
     def __init__(self) -> None:
@@ -34,5 +34,5 @@ class RecordedOnce:
         return True
 
     def forget(self, what: Hashable) -> None:
-        """Allow *what* to be recorded next time, because it was not."""
+        """Allow *what* to be recorded next time, because recording it failed."""
         self._recorded.pop(what, None)

@@ -30,7 +30,7 @@ def is_unsafe(text: str) -> bool:
 
 def escape_control(text: str, *, limit: int = 256) -> str:
     """
-    Write the characters of *text* that could forge, reorder or hide a line as escapes, and cut it.
+    Escape the characters of *text* that could forge, reorder or hide a line, and truncate it.
 
     It is idempotent, so that a text may be escaped twice. For that reason backslashes are not escaped: the result is
     for reading, and cannot be reversed.
@@ -72,7 +72,7 @@ def relative_time(at: datetime, *, now: datetime) -> tuple[int, RelativeUnit]:
     The past is rounded down. The future is rounded to the nearest, so that a week that began a second ago is a week.
 
     Returns:
-        Below zero for the past, above for the future; 0 minutes for less than a minute.
+        Negative for the past, positive for the future; 0 minutes for less than a minute.
     """
     seconds = int((at - now).total_seconds())
     sign = -1 if seconds < 0 else 1

@@ -47,7 +47,7 @@ class GuessSchedule:
 
     Attributes:
         free: Wrong passwords without delay.
-        first_pause: How long the first one beyond makes the next one wait; each further one doubles it.
+        first_pause: The pause after the first wrong password beyond these; each further one doubles it.
         forgotten_after: How long it takes to forget one; also the longest pause.
     """
 
@@ -67,8 +67,8 @@ class GuessSchedule:
         """
         The most guesses in any 24 hours.
 
-        Where the pause is as long as forgetting takes, the count cannot grow; what is guessed beyond is what is
-        forgotten in the meantime.
+        Once the pause is as long as it takes to forget one guess, the count cannot grow: each further guess replaces a
+            forgotten one.
         """
         doublings = math.ceil(math.log2(self.forgotten_after / self.first_pause))
         return self.free + doublings + 1 + timedelta(days=1) // self.forgotten_after
@@ -89,20 +89,20 @@ class GuessCounters(Protocol):
 
     def count(self, key: str, *, schedule: GuessSchedule, now: datetime) -> datetime | None:
         """
-        Count a guess in advance, unless an earlier one makes it wait. Judged and counted in one statement.
+        Count a guess in advance, unless earlier ones delay it. One atomic statement.
 
         Returns:
-            None when it was counted, else until when it waits.
+            None if it was counted, else when the next guess is allowed.
         """
 
     def take_back(self, key: str, *, schedule: GuessSchedule, now: datetime) -> None:
-        """Uncount one guess, and the pause that it brought."""
+        """Uncount one guess, and the pause that it caused."""
 
     def forget(self, key: str) -> None:
         """Forget a counter."""
 
     def keep_newest(self, limit: int) -> int:
-        """Delete what goes beyond *limit* counters, those first that are forgotten soonest; return how many."""
+        """Delete the counters beyond *limit* that are forgotten soonest; return how many."""
 
     def prune_forgotten(self, *, now: datetime) -> int:
         """Delete counters on which nothing is left, at most a thousand a call."""
@@ -110,7 +110,7 @@ class GuessCounters(Protocol):
 
 def network_of(ip: str) -> str:
     """
-    Return the network by which a client is counted: an IPv6 client's /64, which one customer commonly has whole.
+    Return the network by which a client is counted: for IPv6 the /64, which usually belongs to one customer.
 
     What is not an address is returned as it is. An IPv4 address that is mapped into IPv6 counts as the IPv4 address.
     """
@@ -131,7 +131,7 @@ LimitedAction = Literal["sign_in", "refresh", "sign_up", "second_factor", "passw
 
 class RateLimits(Protocol):
     """
-    Coarse limits by address and by account, asked before the expensive work.
+    Coarse limits by address and by account, checked before expensive work.
 
     They absorb floods and may be lost with a process; hard limits are in the database (attempt caps and locks).
     """
@@ -151,7 +151,7 @@ class RateLimit:
     How often one API key may be used.
 
     Attributes:
-        requests: So many in any window.
+        requests: The maximum in any window.
         window_seconds: The length of the moving window.
     """
 
@@ -160,15 +160,15 @@ class RateLimit:
 
 
 class KeyRateLimits(Protocol):
-    """Limits that owners put on their own keys; counted where `RateLimits` are, and lost with them."""
+    """Limits that owners put on their own keys; counted where `RateLimits` are, and lost in the same cases."""
 
     async def hit(self, key_id: str, limit: RateLimit) -> Remaining:
         """
         Count one use.
 
         Returns:
-            What is left, as far as the counters that are asked know.
+            What is left, according to the counters.
 
         Raises:
-            ApiKeyRateLimited: There were too many; ``retry_after`` says when the next one passes.
+            ApiKeyRateLimited: There were too many; ``retry_after`` says when the next one is allowed.
         """

@@ -7,23 +7,24 @@ no effect besides the transaction.
 
 The order of locks
 ------------------
-Transactions wait for each other's rows. So that no two wait for one another, which is a deadlock, each locks in this
-order, and leaves out what it does not need:
+Transactions wait for each other's rows. To avoid deadlocks, every transaction takes its locks in this order, and skips
+those that it does not need:
 
 1. the lock of administrators (`Users.lock_administrators`);
 2. organizations;
 3. users, several in the order of their ids;
 4. what belongs to a locked user or organization: a pending enrollment before its backup codes, challenges before the
-   failures of their user. Who counts an attempt does so without the user's lock, and meets the others here;
+   failures of their user. An attempt is counted without the user's lock, so it relies on this order;
 5. what the step counts (`Budgets`), and at the end what `record` writes: the budgets of records by name, the audit log.
 
-A mailed link names its user: it is read, the user is locked, and then it is used.
+A mailed link names its user: read the link, lock the user, then use the link.
 
-A deletion empties its user's address in the changes that others asked for, without their locks, and while the user's
-row is still there: who holds such a change waits for nothing that the deletion holds.
+A deletion clears the deleted user's address from changes of address that other users requested. It does not lock those
+users, and the deleted user's row still exists at that point, so a transaction that has locked such a change never waits
+for the deletion.
 
-Who changes rows of many owners waits for none of them: housekeeping, and the writing of last uses. A row that somebody
-holds is left for the next time.
+Work on the rows of many owners (housekeeping, and writing last uses) waits for none of them: it skips locked rows until
+the next run.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class Transaction(Protocol):
         """Write *audit_event* to the audit log, and to the outbox when its action is an event type."""
 
     def acting_as(self, context: Context) -> Transaction:
-        """Return the same transaction with another context, for what somebody else does in it."""
+        """Return the same transaction with another context, for what another actor does in it."""
 
     @property
     def users(self) -> Users: ...
@@ -164,10 +165,11 @@ class CredentialRecord(NamedTuple):
     Attributes:
         id: Of the session or key.
         user_id: The user who owns it; None for a service account's key.
-        owns_factor: Whether the owner has a factor of either kind, as demands for two factors ask.
+        owns_factor: Whether the owner has a factor of either kind, which is what a requirement of two factors asks for.
         has_passkey: Whether the owner has a passkey.
         has_factor: Whether two factors are on: a password sign-in asks for a second step.
-        organization_role: The owner's role in ``organization_id``; None when not a member, or it is gone.
+        organization_role: The owner's role in ``organization_id``; None if the owner is not a member, or the
+            organization was deleted.
         grants: Since when the owner holds their actor types.
         two_factor_due_at: When the organization demands a factor of the owner; None when it does not.
         enabled: Always True for a session.
@@ -206,7 +208,7 @@ class CredentialRecord(NamedTuple):
     renew_by: datetime | None = None
 
     def is_refused(self, *, now: datetime) -> bool:
-        """Whether the organization demands a factor by now that the owner does not have (S37)."""
+        """Whether the organization already requires a factor that the owner does not have (S37)."""
         due_at = self.two_factor_due_at
         return due_at is not None and due_at <= now and not self.owns_factor
 
@@ -228,19 +230,19 @@ class Lookup(Protocol):
         """
         Return an object that stays the same only while nothing that a lookup reads has changed.
 
-        What was read after a change token was given may be remembered for as long as the same change token (by
-        identity) is given: a read that began before a revocation carries the earlier change token, and is never
-        believed after it.
+        What was read after a change token was given may be cached as long as the same change token (by identity) is
+        returned: a read that began before a revocation belongs to the earlier change token, and its result is not used
+        after the revocation.
 
         Returns:
-            The change token, or None when nothing may be remembered at the moment.
+            The change token, or None if nothing may be cached at the moment.
         """
 
     async def find_api_key(self, digest: str) -> CredentialRecord | None:
         """Read a key by its digest, with the state of its owner."""
 
     async def find_api_key_by_id(self, key_id: str) -> CredentialRecord | None:
-        """Read a key by the ``client_id`` of a token that it was traded for."""
+        """Read a key by the ``client_id`` of a token that it was exchanged for."""
 
     async def find_session(self, digest: str) -> CredentialRecord | None:
         """Read a session by the digest of its token."""

@@ -177,14 +177,14 @@ class Verifier:
         """
         Return the claims of *token* if it is ours, intact and currently valid.
 
-        The header must hold exactly `typ`, `alg` and `kid`. That refuses other algorithms, keys brought along
+        The header must hold exactly `typ`, `alg` and `kid`. That refuses other algorithms, embedded keys
         (`jwk`, `jku`, `x5u`, `x5c`) and every `crit`, known today or not. Whether the session was revoked is
         not known here; ask by `sid` or `jti`, never by the token's text, which others can vary.
 
         Args:
             token: The compact form.
             now: Timezone-aware server time.
-            audiences: Whom it may be for; by default this verifier's own audience alone.
+            audiences: The audiences that are accepted; by default only this verifier's own.
 
         Raises:
             InvalidToken: For every reason.

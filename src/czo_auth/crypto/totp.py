@@ -117,7 +117,7 @@ def matching_step(
 
 
 def normalize(code: str) -> str:
-    """Take out the ASCII spaces and dashes with which authenticators show a code ("123 456")."""
+    """Remove the ASCII spaces and dashes with which authenticators show a code ("123 456")."""
     return code.replace(" ", "").replace("-", "")
 
 

@@ -1,4 +1,4 @@
-"""The tasks beside the requests that carry events to sinks and webhook endpoints."""
+"""The background tasks that deliver events to sinks and webhook endpoints."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 class EventDelivery:
     """
-    Carries the events of the outbox out, from `begin` to `stop`.
+    Delivers the events of the outbox, from `begin` to `stop`.
 
     Args:
-        sinks: Places of the host's own; those that the settings name are added.
+        sinks: The host's own sinks; those that the settings name are added.
     """
 
     def __init__(

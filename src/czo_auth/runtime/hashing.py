@@ -1,4 +1,4 @@
-"""The bounded pools for hashing: passwords first, backup codes after (S5, S25)."""
+"""The bounded pool for hashing: passwords first, then backup codes (S5, S25)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ class HashingPool:
     async def hash_codes(
         self, fresh: Sequence[BackupCode], *, until_awaited: asyncio.Event | None = None
     ) -> list[HashedCode]:
-        """Hash backup codes: one after the other on a thread that yields to all others, or in front."""
+        """
+        Hash backup codes: one after the other on a thread of low priority, or at once when somebody waits for them.
+        """
         hashes: dict[str, str] = {}
         left = list(fresh)
         if until_awaited is not None:

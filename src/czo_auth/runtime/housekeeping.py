@@ -100,7 +100,7 @@ class Housekeeping:
         return not busy
 
     async def forget_key_addresses(self) -> None:
-        """Delete the networks that keys were used from, where they are not kept any more."""
+        """Delete the networks that keys were used from, if they are no longer kept."""
         if not self._key_usage.records_addresses:
             await self._prune(lambda tx: tx.key_uses.forget_addresses())
 
@@ -143,9 +143,9 @@ class Housekeeping:
 
     async def enforce_key_expiry(self) -> None:
         """
-        Tell owners of keys that end soon, and end those that nobody uses.
+        Notify the owners of keys that expire soon, and expire unused keys.
 
-        None is ended for disuse while uses may wait that an outage kept from being written, here or elsewhere (S19).
+        No unused key expires while uses may be unwritten because of an outage, in this or another process (S19).
         """
         await self.flush_key_uses()
         now = self._now()
@@ -156,11 +156,11 @@ class Housekeeping:
             await self._key_expiry.expire_unused(now=now)
 
     async def load_signing_keys(self) -> None:
-        """Rotate signing keys where due, and follow what another process or an operator rotated."""
+        """Rotate signing keys that are due, and load those that another process or an operator rotated."""
         await self._signing_keys.load(now=self._now())
 
     async def tidy(self) -> None:
-        """Delete what nobody can use any more."""
+        """Delete rows that are no longer of use."""
         now = self._now()
         before = now - KEEP_EXPIRED
         await self._prune(lambda tx: tx.sessions.prune_expired(before=before))
@@ -186,13 +186,13 @@ class Housekeeping:
         await self._prune(lambda tx: tx.webhooks.prune_deliveries(before=now - KEEP_EVENTS))
 
     async def forget_answers(self) -> None:
-        """Delete on time what rests sealed until it is asked for: answers (S42), and keys that no device fetched."""
+        """Delete stored answers when they expire (S42), and keys that no device fetched."""
         now = self._now()
         await self._prune(lambda tx: tx.idempotency.prune_expired(before=now))
         await self._devices.end_unfetched(context=system_context(now))
 
     async def keep_retention(self) -> None:
-        """Remove what the audit log keeps no longer, and finish erasures that were interrupted."""
+        """Apply the retention of the audit log, and finish interrupted erasures."""
         await self._audit_retention.apply(now=self._now())
 
     async def _prune(self, step: Callable[[Transaction], int]) -> None:

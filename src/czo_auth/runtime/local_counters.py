@@ -19,7 +19,7 @@ class Limit:
     A number of hits in any window.
 
     Attributes:
-        amount: What passes.
+        amount: The hits that are allowed.
         multiples: The length of the window, in *unit*.
         unit: Part of the name under which shared counters keep it, as the length is.
     """
@@ -123,7 +123,7 @@ class LocalCounters:
         return window
 
     def _make_room(self, now: float) -> None:
-        """Drop two counters that are over, if there are any in front; and one that is not, if there are too many."""
+        """Drop up to two expired counters from the front, and one live counter if there are too many."""
         for _ in range(2):
             oldest = next(iter(self._windows.values()), None)
             if oldest is None or now < (oldest.index + 2) * oldest.seconds:

@@ -66,8 +66,8 @@ class KeyLimits:
     It protects only the key's owner, so it applies even if the coarse limits are turned off.
 
     Args:
-        url: ``redis://…`` to share the counters between processes; None keeps them in this one, where each process
-            lets the whole limit pass.
+        url: ``redis://…`` to share the counters between processes; None keeps them in this one; then each process
+            allows the full limit.
         now: The clock.
     """
 

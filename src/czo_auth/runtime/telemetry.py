@@ -115,7 +115,7 @@ class Telemetry:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody would learn of what is measured."""
+        """Whether nothing would receive a measurement."""
         return not self._observers and not self.has_sdk
 
     def observe_with(self, observer: Observer) -> None:

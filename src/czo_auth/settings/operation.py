@@ -58,5 +58,5 @@ class OperationSettings(DatabaseSettings):
 
     @property
     def introspection_is_open(self) -> bool:
-        """Whether GraphQL tells its schema."""
+        """Whether the GraphQL schema can be queried."""
         return not self.is_production if self.graphql_introspection is None else self.graphql_introspection

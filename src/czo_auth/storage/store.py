@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 
 class Store:
-    """Statements on one connection; who opened the transaction also ends it."""
+    """Statements on one connection. The code that opened the transaction also ends it."""
 
     def __init__(self, connection: Connection, tables: Tables) -> None:
         self._connection = connection
@@ -128,7 +128,7 @@ class Store:
     def _page_by_id(
         self, statement: Select[Any], table: Table, page: PageQuery, *, newest_first: bool = False
     ) -> list[Row[Any]]:
-        """Read the rows of a page of a list that sorts by id alone, and one more where there is one beyond it."""
+        """Read the rows of a page of a list that sorts by id alone, plus one more if there is a next page."""
         row_id, descending = table.c.id, newest_first != page.backward
         if page.last_id is not None:
             statement = statement.where(row_id < page.last_id if descending else row_id > page.last_id)
@@ -147,16 +147,16 @@ class Store:
         return self._connection.execute(statement).scalar_one()
 
     def _prune(self, table: Table, due: Column[Any], before: datetime) -> int:
-        """Delete a batch of the rows whose time *due* lies before *before*, but none that somebody holds."""
+        """Delete a batch of the rows whose time *due* lies before *before*, except locked ones."""
         (key,) = table.primary_key
         return self._count(delete(table).where(key.in_(unlocked_batch(select(key).where(due < before)))))
 
     def _lock_free(self, table: Table, ids: Collection[str]) -> frozenset[str]:
         """
-        Lock the rows *ids* that nobody else holds, so that a change of many owners' rows waits for none of them.
+        Lock those of the rows *ids* that are not locked, so that a change of many owners' rows waits for none of them.
 
         Returns:
-            The ids of those that somebody holds.
+            The ids of those that are locked by others.
         """
         if self._connection.dialect.name != "postgresql":
             return frozenset()
@@ -170,10 +170,10 @@ class Store:
 
 def unlocked_batch(rows: Select[Any]) -> Select[Any]:
     """
-    Limit a SELECT of rows to delete to a batch that nobody holds, and lock it.
+    Limit a SELECT of rows to delete to a batch of unlocked rows, and lock it.
 
-    Rows that somebody holds are left for the next time: who deletes rows of many owners waits for none of them, and so
-    is part of no deadlock.
+    Locked rows are skipped until the next time, so that deleting the rows of many owners waits for none of them and
+    cannot cause a deadlock.
     """
     return rows.limit(PRUNED_AT_ONCE).with_for_update(skip_locked=True)
 

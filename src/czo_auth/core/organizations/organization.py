@@ -58,7 +58,7 @@ class Member:
 
     Attributes:
         email: None if the reader may not see addresses, such as API keys.
-        two_factor_due_at: From when on they need a second factor here, exemptions counted; None for never.
+        two_factor_due_at: When they start to need a second factor here, exemptions included; None for never.
     """
 
     id: str

@@ -49,8 +49,8 @@ class Organizations(Protocol):
 
     def search(self, *, text: str | None, page: PageQuery) -> Sequence[Organization]:
         """
-        Read a page of the organizations whose name or slug contains *text*, by id, and one more where there is one
-        beyond it; literal, not a pattern.
+        Read a page of the organizations whose name or slug contains *text*, by id, plus one more if there is a next
+        page; *text* is literal, not a pattern.
         """
 
     def count(self, *, text: str | None, up_to: int | None = None) -> int:
@@ -63,10 +63,10 @@ class Organizations(Protocol):
         """Count the owners who are not banned. Call it with the organization locked."""
 
     def update(self, changed: Organization) -> bool:
-        """Replace what members may change; False when the slug is taken."""
+        """Replace the fields that members may change; False if the slug is taken."""
 
     def list_unused_rules(self) -> Sequence[tuple[str, int]]:
-        """Return the organizations whose keys expire for disuse, and after how many days."""
+        """Return the organizations whose unused keys expire, and after how many days."""
 
     def delete(self, organization_id: str, *, now: datetime) -> None:
         """Delete an organization with its members and invitations; its slug becomes free."""
@@ -100,7 +100,7 @@ class Organizations(Protocol):
         """Remove a member; False when there was none."""
 
     def add_invitation(self, invitation: Invitation, *, digest: str) -> None:
-        """Keep a new invitation."""
+        """Store a new invitation."""
 
     def find_invitation(self, invitation_id: str) -> Invitation | None:
         """Read an invitation by its id."""

@@ -19,11 +19,11 @@ def days_ahead(due_at: datetime, *, now: datetime) -> int:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactorRule:
     """
-    What an organization demands.
+    The two-factor rule of an organization.
 
     Attributes:
-        from_: From when on; None for never.
-        grace_days: How many days after they first joined a member has.
+        from_: When it takes effect; None for never.
+        grace_days: Days after first joining during which a member needs no factor.
     """
 
     from_: datetime | None
@@ -94,11 +94,11 @@ class Reminder:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrganizationDue:
     """
-    How many members of one organization lack the factor that it demands. Banned users are not counted.
+    How many members of one organization lack the factor that it requires. Banned users are not counted.
 
     Attributes:
-        refused: Of whom it is demanded by now.
-        soon: Of whom it will be demanded within the time that was asked for.
+        refused: Members of whom it is already required.
+        soon: Members of whom it will be required within the requested time.
     """
 
     name: str
@@ -115,16 +115,18 @@ class FactorRules(Protocol):
     """
 
     def apply(self, organization_id: str, *, user_id: str | None = None) -> None:
-        """Store when each member, or one, starts to need a factor; a changed date is reminded of again."""
+        """
+        Store when each member, or one, starts to need a factor; after a change of the date, members are reminded again.
+        """
 
     def remember_first_join(self, organization_id: str, user_id: str, *, joined_at: datetime) -> None:
         """Store when a leaving member first joined, unless it is already stored."""
 
     def find_earliest(self, user_id: str) -> datetime | None:
-        """Return the earliest date from when on an organization of the user demands a factor of them."""
+        """Return the earliest date from which one of the user's organizations requires a factor of them."""
 
     def exempt_since(self, organization_id: str, user_id: str) -> datetime | None:
-        """Return when the first exemption of a member was granted; None before there was one."""
+        """Return when the first exemption of a member was granted; None if there was none."""
 
     def put_exemption(self, exemption: Exemption, *, joined_at: datetime) -> None:
         """Store an exemption in place of the previous one. Call ``apply`` afterwards."""

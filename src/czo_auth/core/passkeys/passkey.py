@@ -22,12 +22,12 @@ class Passkey:
         credential_id, public_key: Base64url, unpadded; the key is a COSE key.
         sign_count: The highest accepted counter; 0 for authenticators that do not count.
         aaguid: The model of the authenticator, as claimed by itself; not attested.
-        backup_eligible: Whether it may be synced to other devices. Never changes; of one that was imported the first
-            use says so.
+        backup_eligible: Whether it may be synced to other devices. Never changes, except at the first use of an
+            imported passkey.
         backed_up: Whether it was synced when it was last used.
         rp_id: The relying party id that it was created for; it works for no other.
-        user_handle: What its authenticator knows the user by, base64url, where another system chose it; empty where
-            that system did not keep it, None for `user_handle` of the user's id.
+        user_handle: The user handle in its authenticator, base64url, if another system chose it; empty if that system
+            did not store it; None if it is `user_handle` of the user's id.
     """
 
     id: str
@@ -53,7 +53,7 @@ class Passkey:
 
     @property
     def is_unseen_import(self) -> bool:
-        """Whether it was imported and not used here yet: not every system kept whether it may be synced."""
+        """Whether it was imported and not used here yet; some systems do not store whether a passkey may be synced."""
         return self.user_handle is not None and self.last_used_at is None
 
     @property

@@ -13,13 +13,13 @@ class Passkeys(Protocol):
     """Passkeys, and the marks of ceremonies that were answered."""
 
     def add(self, passkey: Passkey) -> bool:
-        """Store a passkey; False when its credential id is somebody's already. One atomic statement."""
+        """Store a passkey; False if its credential id is already registered. One atomic statement."""
 
     def find(self, user_id: str, passkey_id: str) -> Passkey | None:
         """Read one of a user's passkeys."""
 
     def find_by_credential(self, credential_id: str) -> Passkey | None:
-        """Read a passkey by its credential id, no matter who owns it."""
+        """Read a passkey by its credential id, regardless of its owner."""
 
     def list(self, user_id: str) -> Sequence[Passkey]:
         """Read a user's passkeys, newest first."""

@@ -11,9 +11,9 @@ class ServiceAccount:
     """
     Attributes:
         scopes: The most that its keys may have.
-        enabled: While it is not, its keys are refused.
-        created_by: The user who made it, who may be gone; None where an operator or the host's code did.
-        last_used_at: The last use of any of its keys that are kept; None when there was none.
+        enabled: If False, its keys are refused.
+        created_by: The user who created it, who may be deleted since; None for an operator or the host's code.
+        last_used_at: The last use of any of its stored keys; None if there was none.
     """
 
     id: str

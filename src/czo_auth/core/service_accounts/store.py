@@ -10,10 +10,10 @@ from czo_auth.core.service_accounts.account import ServiceAccount
 
 
 class ServiceAccounts(Protocol):
-    """Service accounts. Whether a key's account is enabled, and its scopes, each request reads through ``Lookup``."""
+    """Service accounts. A request with a key reads the state and scopes of its account through ``Lookup``."""
 
     def add(self, account: ServiceAccount) -> None:
-        """Keep a new service account."""
+        """Store a new service account."""
 
     def find(self, organization_id: str, account_id: str) -> ServiceAccount | None:
         """Read a service account of an organization."""
@@ -27,7 +27,7 @@ class ServiceAccounts(Protocol):
         """Count the service accounts of an organization. Call it with the organization locked."""
 
     def update(self, changed: ServiceAccount) -> bool:
-        """Replace what may be changed; False when it was deleted meanwhile."""
+        """Update the fields that may change; False if it was deleted in the meantime."""
 
     def delete(self, account_id: str) -> bool:
         """Delete a service account and the rows of its keys; False when it was deleted already."""

@@ -29,14 +29,14 @@ much.
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedToken:
     """
-    What a valid access token says that matters here: whose it is, and when it counts.
+    The claims of a valid access token that are used here: whose it is, and when it is valid.
 
     Attributes:
-        session_id: Of the session that it belongs to; None for a token that an API key was traded for.
-        subject: The user, or the service account whose key was traded.
-        api_key_id: Of that key; None for a session's token.
-        scopes: What such a token was narrowed to.
-        audience: Whom it is for.
+        session_id: The session that it belongs to; None for a token that an API key was exchanged for.
+        subject: The user, or the service account whose key was exchanged.
+        api_key_id: The key that was exchanged; None for a session's token.
+        scopes: The scopes of an exchanged token.
+        audience: The service that it is for.
         issued_at, ends_at: As the token says, without leeway. Unit: seconds since 1970.
         valid_from, expires_at: With leeway. Unit: seconds since 1970.
     """
@@ -56,7 +56,7 @@ class VerifiedToken:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangedToken:
     """
-    What an API key is traded for: a short-lived token that other services verify offline.
+    What an API key is exchanged for: a short-lived token that other services verify offline.
 
     Attributes:
         subject: The user, or the service account, that the key acts for.
@@ -90,7 +90,7 @@ class AccessTokens:
 
     @property
     def longest_lifetime(self) -> timedelta:
-        """Of whatever the signing keys sign."""
+        """The longest lifetime of anything that the signing keys sign."""
         return max(self.lifetime, MAX_EXCHANGED_LIFETIME)
 
     def load(self, stored: Sequence[StoredSigningKey], key_ring: KeyRing, *, now: datetime) -> None:
@@ -114,7 +114,7 @@ class AccessTokens:
         self._verifiers = {}
 
     def knows(self, kid: str, *, now: datetime) -> bool:
-        """Whether the key *kid* is loaded and not over."""
+        """Whether the key *kid* is loaded and has not expired."""
         return any(key.kid == kid for key in self._live(now))
 
     def jwks(self, *, now: datetime) -> dict[str, list[dict[str, str]]]:
@@ -176,7 +176,7 @@ class AccessTokens:
 
     def sign_exchanged(self, exchanged: ExchangedToken, *, now: datetime) -> str:
         """
-        Sign a token that an API key is traded for.
+        Sign a token that an API key is exchanged for.
 
         Source: RFC 9068 section 2.2 (``client_id`` names the key), RFC 8693 section 2.2.
         """
@@ -200,10 +200,10 @@ class AccessTokens:
         Verify a token offline; the caller has to check its session or key.
 
         Args:
-            audiences: Whom it may be for; by default this deployment alone.
+            audiences: The audiences that are accepted; by default only this deployment.
 
         Raises:
-            jwt.UnknownSigningKey: It names a key that is not loaded, or is over.
+            jwt.UnknownSigningKey: It names a key that is not loaded, or has expired.
             InvalidToken: It is not one of ours, or has expired.
         """
         if not self._stored:

@@ -11,7 +11,7 @@ _MAX_COUNT: Final = 100_000
 
 class SessionUses:
     """
-    Newest use of each session, as this process saw it.
+    The latest use of each session in this process.
 
     Args:
         idle: How long a session may go unused, if that is limited; a tenth of it is how exactly others know of a use.
@@ -25,7 +25,7 @@ class SessionUses:
         self._seen: dict[str, datetime] = {}
 
     def saw(self, session_id: str, *, now: datetime) -> None:
-        """Note a use at *now*; it is written at most once in a while."""
+        """Record a use at *now*; the database is updated only now and then."""
         if len(self._latest) >= _MAX_COUNT:
             self._latest.clear()
             self._noted.clear()
@@ -35,7 +35,7 @@ class SessionUses:
             self._noted[session_id] = self._seen[session_id] = now
 
     def is_idle(self, session_id: str, *, stored: datetime | None, now: datetime) -> bool:
-        """Whether a session was unused for too long; *stored* is what the database says of its last use."""
+        """Whether a session was unused for too long; *stored* is its last use according to the database."""
         if self.idle is None:
             return False
         uses = [at for at in (stored, self._latest.get(session_id)) if at is not None]

@@ -15,7 +15,8 @@ class SessionPolicy:
         lifetime: A session and its refresh family end this long after sign-in, whatever happens.
         short_lifetime: The same when the user asked not to be remembered.
         access_token_lifetime: How long an access token is valid for services that verify it offline.
-        refresh_grace: How long a token just replaced is answered with 409 rather than taken as theft (S22).
+        refresh_grace: How long the use of a token that was just replaced is answered with 409 instead of being treated
+            as theft (S22).
 
         idle: How long a session, with its refresh family, may go unused; None for as long as it lives.
         max_sessions: Sessions of a user; beyond that, the least recently used ones end.
@@ -39,8 +40,8 @@ class Session:
     Attributes:
         id: Also the public handle that lists show and ``revoke-session`` takes; never the secret.
         organization_id: The organization that was activated; counts only while the user is a member.
-        lineage_id: The id of the session that a sign-in issued; every renewal carries it on. What is bound to a
-            session is bound to its lineage.
+        lineage_id: The id of the session that a sign-in issued; every renewal keeps it. Data that belongs to a session
+            is bound to its lineage.
         aal, amr: Assurance and methods, as proved when the session was issued; never raised in place.
         auth_time: When the password was last proved, at sign-in or by ``/reauthenticate``.
         factor_proved_at: When the second factor was last proved, for S7's ten minutes.
@@ -66,10 +67,10 @@ class Session:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshToken:
     """
-    One link of a refresh family; the family is the session.
+    One token of a refresh family; a family belongs to one session.
 
     Attributes:
-        family_size: How many links the family has.
+        family_size: How many tokens the family has.
     """
 
     id: str

@@ -16,8 +16,8 @@ class StoredSigningKey:
     A key that signs access tokens, sealed (S12).
 
     Attributes:
-        retired_at: From then on, which may be later, it signs nothing new.
-        expires_at: Until then it is accepted, and published in the JWKS.
+        retired_at: When it stops signing, which may be in the future.
+        expires_at: Until when it is accepted, and published in the JWKS.
     """
 
     kid: str
@@ -36,16 +36,16 @@ class Sessions(Protocol):
     """Sessions, refresh tokens and signing keys."""
 
     def add(self, session: Session, *, token_digest: str) -> None:
-        """Keep a new session."""
+        """Store a new session."""
 
     def find(self, session_id: str) -> Session | None:
         """Read a session that was not revoked; it may have expired."""
 
     def list_live(self, user_id: str, *, now: datetime) -> Sequence[Session]:
-        """Read the sessions of a user that still count, newest first."""
+        """Read a user's live sessions, newest first."""
 
     def list_agents(self, user_id: str) -> frozenset[str | None]:
-        """Read what the browsers and programs of a user's sessions call themselves, of ended ones that are kept too."""
+        """Read the user agents of a user's sessions, including ended ones that are still stored."""
 
     def set_organization(self, session_id: str, organization_id: str | None) -> None:
         """Activate an organization in a session."""
@@ -57,30 +57,30 @@ class Sessions(Protocol):
 
     def touch(self, seen: Mapping[str, datetime]) -> frozenset[str]:
         """
-        Note when sessions were last used; never backwards.
+        Store when sessions were last used; never an earlier time than the stored one.
 
         Returns:
-            The ids of sessions that other transactions hold: of several sessions, those are left out, so that this
-            waits for nobody.
+            The ids of sessions that other transactions have locked. If there are several sessions, those are skipped,
+            so that this does not wait.
         """
 
     def count_wrong_code(self, session_id: str) -> int:
         """Count a wrong code that came from a session; return how many in a row."""
 
     def forget_wrong_codes(self, session_id: str) -> None:
-        """Note that a right code came from a session."""
+        """Reset the count of a session's wrong codes, after a correct one."""
 
     def drop_ended(self, user_id: str, *, limit: int) -> None:
-        """Delete a user's sessions that ended before their time, but the last *limit* of them; some at a time."""
+        """Delete a user's sessions that were ended early, except the newest *limit*; a batch at a time."""
 
     def revoke_beyond(self, user_id: str, *, limit: int, keep: str, now: datetime) -> Sequence[str]:
-        """End the least recently used live sessions of a user beyond *limit*, *keep* counted and kept."""
+        """End a user's least recently used live sessions beyond *limit*; *keep* counts, and is never ended."""
 
     def lower_assurance(self, session_id: str) -> None:
-        """Take the second factor out of a session: ``aal`` 1, ``amr`` ``pwd``, nothing proved."""
+        """Reset a session to the password alone: ``aal`` 1, ``amr`` ``pwd``, no proof of a factor."""
 
     def revoke(self, session_id: str, *, reason: str, now: datetime) -> bool:
-        """End a session and its refresh family; False when it had ended. One atomic statement each."""
+        """End a session and its refresh family; False if it had already ended. One atomic statement each."""
 
     def revoke_all(
         self,
@@ -91,18 +91,18 @@ class Sessions(Protocol):
         keep: str | None = None,
         actor_types: frozenset[str] | None = None,
     ) -> Sequence[str]:
-        """End all live sessions of a user with their families, but *keep*, or only those of *actor_types*."""
+        """End a user's live sessions with their families: all except *keep*, or only those of *actor_types*."""
 
     def add_refresh_token(
         self, token_id: str, *, session: Session, digest: str, parent_id: str | None, now: datetime
     ) -> None:
-        """Add a link to the family of *session*; it expires with it."""
+        """Add a refresh token to the family of *session*; it expires with the session."""
 
     def find_refresh_token(self, digest: str) -> RefreshToken | None:
-        """Read a link by its digest, replaced and revoked ones too."""
+        """Read a refresh token by its digest, including replaced and revoked ones."""
 
     def replace_refresh_token(self, token_id: str, *, now: datetime) -> bool:
-        """Spend a link. One atomic statement: of two concurrent calls only one gets True (S22)."""
+        """Spend a refresh token. One atomic statement: of two concurrent calls only one gets True (S22)."""
 
     def drop_refresh_tokens(self, session_id: str) -> None:
         """Delete the family of a session that ended."""
@@ -114,7 +114,7 @@ class Sessions(Protocol):
         """Lock the creation and retirement of signing keys until the transaction ends."""
 
     def add_signing_key(self, key: StoredSigningKey) -> None:
-        """Keep a new signing key."""
+        """Store a new signing key."""
 
     def retire_signing_key(self, kid: str, *, retired_at: datetime, expires_at: datetime) -> None:
         """Stop signing with a key at *retired_at*, unless it stops earlier; verifiers drop it at *expires_at*."""
@@ -123,7 +123,7 @@ class Sessions(Protocol):
         """Replace a sealed key if it is still *old* (S14)."""
 
     def drop_signing_keys(self, *, before: datetime) -> int:
-        """Delete keys that verifiers dropped before *before*."""
+        """Delete keys that expired before *before*."""
 
     def prune_expired(self, *, before: datetime) -> int:
         """

@@ -44,7 +44,7 @@ class Challenges(Protocol):
         """Store a new challenge."""
 
     def drop_surplus_challenges(self, user_id: str, *, limit: int) -> None:
-        """Delete a user's challenges but the newest *limit*, some at a time."""
+        """Delete a user's challenges except the newest *limit*, a batch at a time."""
 
     def find_challenge(self, digest: str, *, now: datetime) -> Challenge | None:
         """Read a live challenge without counting an attempt."""
@@ -58,7 +58,7 @@ class Challenges(Protocol):
         """
 
     def consume_challenge(self, challenge_id: str, *, now: datetime) -> bool:
-        """Use a challenge up. One atomic statement: two concurrent calls never both get True."""
+        """Consume a challenge. One atomic statement: two concurrent calls never both get True."""
 
     def lock_challenges(self, user_id: str) -> None:
         """
@@ -75,7 +75,7 @@ class Challenges(Protocol):
         """Store a trusted device."""
 
     def drop_surplus_devices(self, user_id: str, *, limit: int) -> None:
-        """Forget the devices of a user that were used longest ago, until *limit* are left."""
+        """Delete a user's least recently used devices beyond *limit*."""
 
     def find_trusted_device(self, digest: str, *, now: datetime) -> TrustedDevice | None:
         """Read a live trusted device by the digest of its token."""

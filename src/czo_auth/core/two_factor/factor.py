@@ -18,8 +18,7 @@ class TotpFactor:
     Attributes:
         id: The enrollment it came from; the sealed secret is bound to it.
         last_step: The last step that was spent; only later ones are accepted (S2).
-        renew_by: Until when its owner should enroll again, of a secret under 128 bits that was imported; None for
-            secrets of ours.
+        renew_by: The deadline for enrolling again, of an imported secret under 128 bits; None for other secrets.
     """
 
     id: str
@@ -38,7 +37,7 @@ class RenewalCounts:
     Attributes:
         overdue: Those whose term is over: their owners can do nothing but enroll again.
         waiting: Those that are accepted until their term ends.
-        next_at: When the first of those terms ends; None where none waits.
+        next_at: When the first of those terms ends; None if there is none.
     """
 
     overdue: int = 0
@@ -52,7 +51,7 @@ class Enrollment:
     A secret that was shown and not yet confirmed (S6).
 
     Attributes:
-        lineage_id: The lineage of the session that proved the password for it; for every other session there is none.
+        lineage_id: The lineage of the session that began it; for other sessions it does not exist.
         sealed_codes: The backup codes, sealed, until they are hashed; then None.
     """
 
@@ -88,7 +87,7 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HashedCode:
-    """One backup code as it is stored: the selector in clear, the rest under bcrypt (S5)."""
+    """One backup code as it is stored: the selector in clear, the rest hashed with bcrypt (S5)."""
 
     selector: str
     hash: str

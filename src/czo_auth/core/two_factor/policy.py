@@ -17,9 +17,9 @@ uncertain.
 
 def must_renew(renew_by: datetime | None, *, now: datetime) -> bool:
     """
-    Return whether the term of an authenticator app is over whose secret is too short.
+    Return whether the deadline for replacing a secret that is too short has passed.
 
-    Its user may then do nothing but enroll it again. Their API keys go on.
+    Its user may then only enroll again. Their API keys keep working.
 
     Args:
         renew_by: As ``TotpFactor.renew_by``.
@@ -34,7 +34,7 @@ class TwoFactorPolicy:
     """
     Attributes:
         issuer: Shown by the authenticator app.
-        drift: Steps accepted on either side of the present one. Unit: 30-second steps.
+        drift: Steps accepted on either side of the current one. Unit: 30-second steps.
         challenge_lifetime, challenge_attempts: Of a sign-in between password and second factor (S3).
         enrollment_lifetime: Of a secret that was shown and not confirmed (S6).
         proof_lifetime: How long a verified password or second factor counts for a change (S7).
@@ -42,7 +42,7 @@ class TwoFactorPolicy:
         locks: What consecutive failures lead to (S4).
         trusted_device_lifetime: How long a trusted device skips the second step, sliding.
         trust_mandatory_devices: Whether users who must have a second factor may trust devices.
-        reset_wait: How long an administrator's reset of someone's factor waits; none acts at once.
+        reset_wait: The waiting period of a reset by an administrator; zero resets immediately.
 
     Source: RFC 6238 section 5.2 (drift), NIST SP 800-63B-4 section 3.2.2 (throttling).
     """

@@ -45,31 +45,33 @@ class Reset:
 
 
 class Resets(Protocol):
-    """Resets that wait, and ended ones that the user has no mail about yet."""
+    """Pending resets, and ended ones of which the user was not notified yet."""
 
     def add(self, reset: Reset, *, digest: str) -> bool:
-        """Keep a reset with the digest of its cancel token; False when one waits for the user already. Atomic."""
+        """
+        Store a reset with the digest of its cancel token; False if one is pending for the user. One atomic statement.
+        """
 
     def find_waiting(self, user_id: str) -> Reset | None:
-        """Read the reset that waits for a user, due or not."""
+        """Read a user's pending reset, due or not."""
 
     def find_by_token(self, digest: str, *, now: datetime) -> Reset | None:
-        """Read a waiting reset by its cancel token, which counts until the reset is due."""
+        """Read a pending reset by its cancel token, which is valid until the reset is due."""
 
     def list_waiting(self, *, after: Position | None = None, limit: int) -> Sequence[Reset]:
-        """Read what waits, the soonest due first."""
+        """Read the pending resets, the soonest due first."""
 
     def count_waiting(self) -> int:
-        """Count what waits."""
+        """Count the pending resets."""
 
     def due(self, *, now: datetime, limit: int) -> Sequence[Reset]:
-        """Read what waits and is due, the longest due first."""
+        """Read the pending resets that are due, the longest due first."""
 
     def close(self, reset_id: str, *, outcome: Outcome, now: datetime) -> bool:
-        """End a waiting reset. One atomic statement: of two that end it at once, one gets True."""
+        """End a pending reset. One atomic statement: of two concurrent calls, one gets True."""
 
     def closed(self, *, limit: int) -> Sequence[Reset]:
-        """Read what ended and was not forgotten yet, oldest first."""
+        """Read the ended resets that are still stored, oldest first."""
 
     def forget(self, reset_id: str) -> bool:
-        """Delete a closed reset. One atomic statement: of two that forget it at once, one gets True."""
+        """Delete an ended reset. One atomic statement: of two concurrent calls, one gets True."""

@@ -53,7 +53,7 @@ class TwoFactor(Protocol):
         """
         Record that the owner was reminded *days* ahead of the end of the term.
 
-        One atomic statement: of several that tell at once, one gets True.
+        One atomic statement: of several concurrent calls, one gets True.
         """
 
     # enrollments
@@ -64,7 +64,7 @@ class TwoFactor(Protocol):
         """Read the pending enrollment of a session's lineage, unless it expired; None for every other lineage."""
 
     def has_enrollment(self, user_id: str, *, now: datetime) -> bool:
-        """Whether an enrollment is pending, of whichever session: for those who look after the user."""
+        """Whether an enrollment of any session is pending; for administrators and operators."""
 
     def take_enrollment(self, enrollment_id: str) -> bool:
         """Remove a pending enrollment. One atomic statement: of two concurrent confirmations one gets True."""
@@ -79,7 +79,7 @@ class TwoFactor(Protocol):
         """Delete a pending enrollment and its codes."""
 
     def put_pending_codes(self, enrollment_id: str, user_id: str, codes: Sequence[HashedCode]) -> bool:
-        """Keep the hashed codes of an enrollment that is still pending and forget the sealed ones; False otherwise."""
+        """Store the hashed codes of an enrollment and delete the sealed ones; False if it is no longer pending."""
 
     def has_pending_codes(self, enrollment_id: str) -> bool:
         """Return whether the codes of an enrollment are hashed already."""
@@ -98,7 +98,7 @@ class TwoFactor(Protocol):
         """Read a live, unused code by its selector."""
 
     def consume_code(self, code_id: str, *, now: datetime) -> bool:
-        """Use a code. One atomic statement: two concurrent calls never both get True (S5)."""
+        """Spend a code. One atomic statement: two concurrent calls never both get True (S5)."""
 
     def drop_codes(self, user_id: str) -> None:
         """Remove all unused backup codes."""

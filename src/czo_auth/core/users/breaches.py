@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Breaches(Protocol):
-    """Knows passwords that were seen in breaches."""
+    """Looks up passwords that were seen in breaches."""
 
     async def knows(self, password: str) -> bool:
         """

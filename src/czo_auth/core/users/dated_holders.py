@@ -1,4 +1,4 @@
-"""Who holds an actor type that demands a second factor from a day on, and the port through which they are found."""
+"""The port for finding users who hold an actor type that requires a second factor from a date on."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from czo_auth.core.users.user import User
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueCounts:
     """
-    How many holders of a dated rule lack the factor that it demands. Banned users are not counted.
+    How many of the users under a dated rule lack the factor that it requires. Banned users are not counted.
 
     Attributes:
-        refused: Of whom it is demanded by now.
-        soon: Of whom it will be demanded within the time that was asked for.
+        refused: Users of whom it is already required.
+        soon: Users of whom it will be required within the requested time.
     """
 
     refused: int
@@ -26,15 +26,15 @@ class DueCounts:
 
 
 class DatedHolders(Protocol):
-    """Users with an actor type that demands a second factor from a day on, and who lack it."""
+    """Users who lack the second factor that one of their actor types requires from a date on."""
 
     def list_due(
         self, actor_type: ActorType, *, now: datetime, until: datetime, limit: int, after: str | None = None
     ) -> Sequence[User]:
-        """Read those of whom it will be demanded after *now* and by *until*, by id."""
+        """Read the users of whom it will be required after *now* and by *until*, by id."""
 
     def count_due(self, actor_type: ActorType, *, now: datetime, until: datetime) -> DueCounts:
-        """Count them, and those of whom it is demanded by now."""
+        """Count them, and the users of whom it is already required."""
 
     def mark_reminded(self, user_id: str, *, due_at: datetime, days: int) -> bool:
         """Record that a user was reminded *days* ahead of a date; False if they were already. One atomic statement."""

@@ -33,7 +33,8 @@ def canonical_email(address: str, *, field: str = "email") -> str:
 
 def deliverable_email(address: str) -> str:
     """
-    Bring *address* to the form that mail goes to: the local part as it was typed, which its mail server may tell apart.
+    Convert *address* to the form that mail is sent to, with the local part as typed, because mail servers may
+    distinguish case.
 
     Raises:
         ValidationFailed: It is not an address.
@@ -74,7 +75,7 @@ def _normalized(address: str, convert: Callable[[str], str], *, field: str = "em
 
 
 def find_canonical_email(address: str) -> str | None:
-    """Do the same where a wrong form is not worth an error of its own: None."""
+    """Do the same as `canonical_email`; None if it is not an address."""
     try:
         return canonical_email(address)
     except ValidationFailed:

@@ -11,12 +11,12 @@ from typing import Protocol
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmailChange:
     """
-    A change of address. It waits until it is confirmed or closed.
+    A change of address. It is pending until it is confirmed or closed.
 
     Attributes:
         new_email, new_mailbox: Empty when the address was somebody else's, or was forgotten before it was confirmed.
         old_mailbox, new_mailbox: The addresses as they were typed, which mail goes to.
-        lineage_id: Of the session that asked, and of its renewals: the one that continues.
+        lineage_id: The lineage of the session that requested it, which the change does not end.
         expires_at: Until when it can be confirmed.
         revert_until: Until when it can be taken back.
         replaced_at: When it was replaced or rejected, or its new address was forgotten. It can no longer be confirmed,
@@ -43,13 +43,13 @@ class EmailChanges(Protocol):
     """Changes of address and the digests of their two links."""
 
     def add(self, change: EmailChange, *, digest: str, revert_digest: str) -> None:
-        """Keep a change that waits. Call it with the user locked, and close the one before first."""
+        """Store a pending change. Call it with the user locked, after closing the previous one."""
 
     def find_by_token(self, digest: str) -> EmailChange | None:
-        """Read a change by the link that confirms it, whatever became of it."""
+        """Read a change by the link that confirms it, in any state."""
 
     def confirm(self, digest: str, *, revert_until: datetime, now: datetime) -> EmailChange | None:
-        """Confirm a change that waits. One atomic statement: it is confirmed once."""
+        """Confirm a pending change. One atomic statement: it is confirmed once."""
 
     def reject(self, digest: str, *, now: datetime) -> EmailChange | None:
         """
@@ -59,13 +59,15 @@ class EmailChanges(Protocol):
         """
 
     def take_back(self, revert_digest: str, *, now: datetime) -> EmailChange | None:
-        """Close a change by the link that takes it back, while it counts. One atomic statement: it works once."""
+        """
+        Close a change by the link that takes it back, while that link is valid. One atomic statement: it works once.
+        """
 
     def find_by_revert_token(self, revert_digest: str, *, now: datetime) -> EmailChange | None:
         """Read a change that can be taken back."""
 
     def close(self, change_id: str, *, now: datetime) -> bool:
-        """Close one change; False when it was closed before."""
+        """Close one change; False if it was already closed."""
 
     def close_waiting(self, user_id: str, *, now: datetime) -> Sequence[EmailChange]:
         """Close the pending changes of a user and return them. Their links to the old address keep working."""
@@ -93,14 +95,14 @@ class EmailChanges(Protocol):
 
     def is_reserved(self, email: str, *, but_for: str | None, now: datetime) -> bool:
         """
-        Whether *email* was given up a short while ago and can be taken back: nobody else gets it in the meantime.
+        Whether *email* was given up recently and can still be taken back: until then nobody else can have it.
 
         Args:
-            but_for: The user for whom it is free.
+            but_for: The user who may have it.
         """
 
     def list_of(self, user_id: str) -> Sequence[EmailChange]:
-        """Read the changes of a user that are kept, newest first."""
+        """Read a user's stored changes, newest first."""
 
     def prune_expired(self, *, before: datetime) -> int:
-        """Delete a batch of the changes that could be taken back until *before*; answer how many."""
+        """Delete a batch of the changes that could be taken back until *before*; return how many."""

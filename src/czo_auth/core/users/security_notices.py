@@ -32,7 +32,7 @@ def issue_security_notice_token(key_ring: KeyRing, user: User, *, now: datetime)
 
 
 def user_of_token(token: str) -> str | None:
-    """Return whose token it claims to be; None for what has not the form of one."""
+    """Return the id of the user that *token* names, unverified; None if it does not have the form of one."""
     parts = _parts(token)
     return None if parts is None else str(uuid.UUID(bytes=parts[0][:_USER_BYTES]))
 

@@ -1,4 +1,7 @@
-"""The statuses that users are filtered by; apart, because the command line's help needs nothing else of users."""
+"""
+The statuses that users are filtered by; in a module of their own, because the command line's help needs nothing else
+about users.
+"""
 
 from __future__ import annotations
 

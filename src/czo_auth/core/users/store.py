@@ -17,7 +17,7 @@ MailPurpose = Literal["verify_email", "reset_password", "recover_password"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailToken:
-    """A single-use token that was sent by mail, or handed over by an operator; only its digest is kept."""
+    """A single-use token that was sent by mail, or handed over by an operator; only its digest is stored."""
 
     id: str
     user_id: str
@@ -42,7 +42,7 @@ class UserCounts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserFilter:
     """
-    Which users to read; what is None does not matter.
+    Which users to read; None means any.
 
     Attributes:
         text: What the address or the name contains; literal, not a pattern.
@@ -64,10 +64,10 @@ class Users(Protocol):
     """Users and the tokens mailed to them."""
 
     def find(self, user_id: str) -> User | None:
-        """Read a user, banned ones too. A text without the form of an id finds nobody, here and in every store."""
+        """Read a user, banned or not. In every store, a text that does not have the form of an id finds nothing."""
 
     def find_many(self, user_ids: Collection[str]) -> Mapping[str, User]:
-        """Read users by id; those who are not there are left out."""
+        """Read users by id; unknown ids are skipped."""
 
     def find_by_email(self, email: str) -> User | None:
         """Read a user by canonical address."""
@@ -90,10 +90,10 @@ class Users(Protocol):
         """Read an imported user by their id in the other system."""
 
     def set_external_id(self, user_id: str, external_id: str, *, now: datetime) -> None:
-        """Remember a user's id in another system, which nobody else has."""
+        """Store a user's id in another system, which must be unique."""
 
     def set_language(self, user_id: str, language: str) -> None:
-        """Remember in which language mails are written to a user."""
+        """Store the language of a user's mails."""
 
     def secure(self, user_id: str, *, now: datetime) -> None:
         """Remove a user's password, and record when."""
@@ -111,7 +111,7 @@ class Users(Protocol):
     def update_profile(
         self, user_id: str, *, name: str, image: str | None, email_verified: bool, now: datetime
     ) -> None:
-        """Replace what a user may say about themselves, and whether their address is confirmed."""
+        """Replace the fields that a user may change, and whether their address is confirmed."""
 
     def set_password(self, user_id: str, *, password_hash: str, now: datetime) -> None:
         """Replace the password's hash."""
@@ -146,10 +146,10 @@ class Users(Protocol):
         """Ban, or lift the ban with None."""
 
     def set_factors_kept(self, user_id: str, kept_at: datetime | None, *, now: datetime) -> None:
-        """Remember that second factors stayed when the address was first proved; None once they went."""
+        """Store when second factors stayed although the address was first proved; None once they were removed."""
 
     def set_passkeys_enabled(self, user_id: str, enabled_at: datetime | None, *, now: datetime) -> None:
-        """Say since when the user's passkeys count as second step; None: they are only a way to sign in."""
+        """Store since when the user's passkeys count as second step; None if they are only a way to sign in."""
 
     def bump_credential_version(self, user_id: str, *, now: datetime) -> None:
         """Invalidate every challenge that was issued so far."""
@@ -188,31 +188,31 @@ class Users(Protocol):
     def add_mail_token(
         self, token: MailToken, *, digest: str, now: datetime, limit: int = MAX_LIVE_LINKS
     ) -> bool:
-        """Keep a mailed token beside the live ones of its user and purpose; False when there are *limit* of them."""
+        """Store a mailed token; False if its user already has *limit* live ones for its purpose."""
 
     def open_mail_token(self, digest: str, *, now: datetime) -> None:
-        """Note that a live token's link was opened: earlier ones of the same user and purpose die."""
+        """Record that a live token's link was opened, which invalidates earlier ones of the same user and purpose."""
 
     def take_mail_token(self, digest: str, *, purpose: MailPurpose, now: datetime) -> MailToken | None:
         """Spend a live token. One atomic statement, so it works once."""
 
     def find_mail_token(self, digest: str, *, now: datetime) -> MailToken | None:
-        """Read a live token, of whatever purpose; it stays live."""
+        """Read a live token of any purpose, without spending it."""
 
     def drop_mail_tokens(self, user_id: str, *, purpose: MailPurpose | None = None) -> None:
-        """Invalidate mailed tokens for *purpose*; all of them without one."""
+        """Invalidate a user's mailed tokens for *purpose*; all of them if it is None."""
 
     def use_mail_token(
         self, digest: str, *, purpose: MailPurpose, keep_until: datetime, now: datetime
     ) -> MailToken | None:
         """
-        Spend a live token and remember until *keep_until* that it was used.
+        Spend a live token, and store until *keep_until* that it was used.
 
-        One atomic statement: it is handed out once.
+        One atomic statement, so it works once.
         """
 
     def find_used_mail_token(self, digest: str, *, purpose: MailPurpose, now: datetime) -> MailToken | None:
-        """Read a token that was used and is remembered."""
+        """Read a used token that is still stored."""
 
     def drop_password_tokens(self, user_id: str) -> None:
         """Invalidate the tokens that set a new password."""

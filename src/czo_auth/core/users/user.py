@@ -29,11 +29,11 @@ class User:
         renew_by: Until when the user should enroll their authenticator app again, as ``TotpFactor.renew_by``.
         passkeys_enabled_at: Since when passkeys count as second step; None while they are only a way to sign in.
         made_by: ``operator`` or ``import`` where someone else made the account; None where its user signed up.
-        language: In which mails are written to the user, as their browser asked at the last sign-in; None when unknown.
-        secured_at: When the user last said that something was not them; links from mails before then are over.
+        language: The language of mails to the user, from their browser at the last sign-in; None if unknown.
+        secured_at: When the user last used a link "this was not me"; such links in earlier mails are no longer valid.
         fields: The host's own fields, as its model gives them.
         factors_kept_at: When a password reset first proved the address of an account whose second factors stayed
-            nevertheless; None when that never was, or they went since.
+            nevertheless; None if that never happened, or they were removed since.
         actor_type_grants: When actor types were first granted that the account did not begin with.
     """
 
@@ -74,7 +74,7 @@ class User:
 
     @property
     def owns_factor(self) -> bool:
-        """Whether the user owns what satisfies a demand for two factors: an authenticator app or a passkey."""
+        """Whether the user has what a requirement of two factors asks for: an authenticator app or a passkey."""
         return self.has_totp or self.has_passkey
 
     def __repr__(self) -> str:

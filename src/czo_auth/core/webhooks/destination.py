@@ -162,7 +162,7 @@ def parse_destination(url: str, *, allowed_hosts: Collection[str]) -> Destinatio
 
 
 def host_of(url: str) -> str:
-    """Return the host of an endpoint's address: what may be shown where its path, which may be a secret, must not."""
+    """Return the host of an endpoint's address, for places that must not show its path, which may be a secret."""
     found = _URL.fullmatch(url)
     return found["host"].lower() if found is not None else ""
 

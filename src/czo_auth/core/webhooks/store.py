@@ -22,8 +22,8 @@ class WebhookWork:
     The pending work.
 
     Attributes:
-        spread: Whether events wait to be spread over endpoints.
-        replay: Whether an endpoint waits for earlier events.
+        spread: Whether there are events without deliveries yet.
+        replay: Whether an endpoint waits for the replay of earlier events.
         due: Whether a delivery is due at an endpoint that no process serves.
         dead: Whether an endpoint has been dead for too long.
     """
@@ -40,7 +40,7 @@ class AttemptResult:
     How one attempt ended.
 
     Attributes:
-        status: What becomes of the delivery.
+        status: The new status of the delivery.
         response_status: The status of the answer; None when there was none.
         next_at: When it is sent again; None when it is not.
     """
@@ -56,10 +56,10 @@ class Webhooks(Protocol):
     """Endpoints with their secrets, as their owners manage them."""
 
     def lock(self, organization_id: str | None) -> None:
-        """Wait for other changes to the endpoints of an organization, or of the administrators, and hold them off."""
+        """Lock the endpoints of an organization, or of the administrators, until the transaction ends."""
 
     def add(self, webhook: Webhook, secret: WebhookSecret) -> None:
-        """Keep a new endpoint. It gets the events that are recorded from now on."""
+        """Store a new endpoint. It gets the events that are recorded from now on."""
 
     def find(self, webhook_id: str, organization_id: str | None) -> Webhook | None:
         """Read an endpoint of an organization, or of the administrators."""
@@ -80,13 +80,13 @@ class Webhooks(Protocol):
         """Replace what owners may change."""
 
     def switch_on(self, webhook_id: str, *, now: datetime) -> None:
-        """Switch an endpoint on: it gets what waits, and the events that are recorded from now on."""
+        """Switch an endpoint on: it gets its pending deliveries, and the events that are recorded from now on."""
 
     def remove(self, webhook_id: str) -> bool:
         """Delete an endpoint with its secrets and deliveries; False when there is none."""
 
     def secrets_of(self, webhook_id: str, *, now: datetime) -> Sequence[WebhookSecret]:
-        """Read the secrets that sign at present, the current one first."""
+        """Read the secrets that sign now, the current one first."""
 
     def add_secret(self, secret: WebhookSecret, *, previous_expires_at: datetime) -> None:
         """Make *secret* the current one; the one before it signs until *previous_expires_at*."""
@@ -102,17 +102,16 @@ class Webhooks(Protocol):
         """Count deliveries, at most *up_to*; None counts all."""
 
     def add_test(self, webhook_id: str, *, event_id: str, now: datetime) -> Delivery:
-        """Make a delivery of an event that the outbox does not hold; of such, the newest hundred are kept."""
+        """Add the delivery of a test event, which is not in the outbox; the newest hundred are kept."""
 
     def replay_delivery(self, webhook_id: str, delivery_id: str, *, now: datetime) -> bool:
-        """Let one delivery be sent again; False when there is none, or its event is gone."""
+        """Send one delivery again; False if there is none, or its event was deleted."""
 
     def replay_since(self, webhook_id: str, since: datetime) -> None:
-        """Ask for every event that was recorded at *since* or later and is still kept."""
+        """Request the replay of every stored event that was recorded at *since* or later."""
 
     def prune_deliveries(self, *, before: datetime) -> int:
-        """Delete at most a thousand deliveries that were made before *before*, and secrets that ended; answer how
-        many."""
+        """Delete at most a thousand deliveries that were made before *before*, and expired secrets; return how many."""
 
     def sealed_after(self, secret_id: str, *, limit: int) -> Sequence[WebhookSecret]:
         """Read secrets beyond the id *secret_id*, in order."""
@@ -123,10 +122,10 @@ class Webhooks(Protocol):
 
 class WebhookDeliveries(Protocol):
     """
-    Deliveries as the processes that send them see them.
+    Deliveries, for the processes that send them.
 
-    Promise: an endpoint is served by one process at a time, as long as its lease lasts; of one user's events the next
-    is given out only when those before it are delivered or dead.
+    Promise: an endpoint is served by one process at a time, as long as its lease lasts; the next event of a user is
+    returned only once the earlier ones are delivered or dead.
     """
 
     def work(self, *, now: datetime, dead_before: datetime) -> WebhookWork:
@@ -134,13 +133,13 @@ class WebhookDeliveries(Protocol):
 
     def spread(self, *, limit: int, now: datetime) -> int:
         """
-        Make deliveries of the next events, for every endpoint that wants them; return how many events there were.
+        Create the deliveries of the next events, for every endpoint that wants them; return how many events there were.
 
-        One process at a time; for another that comes meanwhile there are none.
+        One process at a time; a concurrent call finds none.
         """
 
     def spread_replay(self, *, limit: int, now: datetime) -> int:
-        """Make deliveries of the next earlier events that an endpoint asked for; return how many there were."""
+        """Create the deliveries of the next earlier events whose replay was requested; return how many there were."""
 
     def claim_due(
         self, *, owner: str, now: datetime, until: datetime, failing: bool, limit: int
@@ -149,7 +148,7 @@ class WebhookDeliveries(Protocol):
         Lease endpoints at which a delivery is due, the one that waits longest first; return their ids.
 
         Args:
-            failing: Whether those whose last attempt failed are wanted, or the others.
+            failing: Whether to lease endpoints whose last attempt failed, or the others.
         """
 
     def next_deliveries(

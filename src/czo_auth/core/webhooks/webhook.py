@@ -25,19 +25,19 @@ DELIVERY_STATUSES: Final[tuple[DeliveryStatus, ...]] = get_args(DeliveryStatus)
 class WebhookPolicy:
     """
     Attributes:
-        pauses: How long to wait after each failed attempt; one attempt more than there are pauses, then the delivery
-            is dead. About 28 hours in sum.
+        pauses: How long to wait after each failed attempt, about 28 hours in total. After the last pause there is one
+            more attempt; if it fails, the delivery is dead.
         time_limit: How long one attempt may take in all, from the name's resolution to the end of the answer.
         poll: How often each process looks for deliveries that are due.
-        batch: Events that are spread over endpoints in one transaction.
-        concurrency: Attempts at once to one endpoint that answers well; one that fails gets one at a time.
-        endpoints: Endpoints that one process serves at once. Those that fail get as many places of their own, so that
-            they cannot occupy those of the others.
+        batch: Events whose deliveries are created in one transaction.
+        concurrency: Concurrent attempts to one working endpoint; a failing one gets one at a time.
+        endpoints: Endpoints that one process serves at once: so many working ones and as many failing ones, so that
+            failing endpoints cannot block the others.
         secret_overlap: How long a replaced secret keeps signing.
         switch_off_after: How long an endpoint may be dead before it is switched off.
         allowed_hosts: Hosts that administrators' endpoints may use although their addresses are not public.
         organization_allowed_hosts: The same for organizations' endpoints.
-        available: Whether this deployment can send them; where not, no endpoint is made.
+        available: Whether this deployment can send them; if not, no endpoint can be created.
 
     Raises:
         ValueError: A number makes no sense.
@@ -73,8 +73,7 @@ class WebhookPolicy:
         return self.allowed_hosts if organization_id is None else self.organization_allowed_hosts
 
     def pause_after(self, attempts: int) -> timedelta | None:
-        """Return how long to wait after attempt number *attempts*, within a tenth of its turn; None when it was the
-        last."""
+        """Return how long to wait after attempt number *attempts*, varied by up to a tenth; None if it was the last."""
         if attempts > len(self.pauses):
             return None
         jitter = int.from_bytes(tokens.random_bytes(2), "big") / 0xFFFF
@@ -92,7 +91,7 @@ class Webhook:
         failing_since: When the first attempt failed since the last that succeeded.
         dead_since: When the first delivery died since the last attempt that succeeded.
         disabled_reason: ``dead`` when it was switched off because it was dead for days.
-        created_by: The user who made it, and who may be gone.
+        created_by: The user who created it, who may be deleted since.
     """
 
     id: str
