@@ -55,7 +55,7 @@ def mounted_app(runtime: Runtime, app_state: AppState) -> ASGIApp:
 
 def oauth_metadata_of(runtime: Runtime) -> PublicDocument:
     """
-    Build what says at the root where the OAuth endpoints are.
+    Build the document at the root of the host that says where the OAuth endpoints are.
 
     Source: RFC 8414 section 3.1: the well-known path is between the issuer's host and its path.
     """

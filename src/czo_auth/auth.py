@@ -66,7 +66,8 @@ class Auth(Runtime):
     @cached_property
     def oauth_metadata(self) -> PublicDocument:
         """
-        What tells OAuth clients where the endpoints are (RFC 8414), for the root of the host, where they look for it.
+        The document that tells OAuth clients where the endpoints are (RFC 8414). Clients look for it at the root of the
+        host.
 
         >>> app.add_route(auth.oauth_metadata.path, auth.oauth_metadata)  # FastAPI, Starlette
         >>> app = auth.oauth_metadata.around(app)  # any ASGI application: Litestar, Django, Flask
@@ -210,7 +211,7 @@ class Auth(Runtime):
         Create a lifespan that starts and stops czo-auth around *inner*, the host's own.
 
         Raises:
-            TypeError: *inner* is an application, as of a framework that was given this method and not what it makes.
+            TypeError: *inner* is an application: the framework was given this method instead of its result.
         """
         if isinstance(inner, Starlette):
             raise TypeError("lifespan=auth.lifespan lacks its parentheses: write lifespan=auth.lifespan()")

@@ -48,8 +48,8 @@ class ApiKeys(HostApi):
 
         Raises:
             NotFound: There is no such user.
-            ValidationFailed, LifetimeTooLong: Invalid name, the expiry, the scopes, the addresses or the quota.
-            NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope: The user may not.
+            ValidationFailed, LifetimeTooLong: Invalid name, expiry, scopes, addresses or quota.
+            NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope: The user may not create it.
             ApiKeyLimitReached, RateLimited: The user reached the maximum, or today's limit.
         """
         principal = await self._principal(user_id, actor_type=actor_type)

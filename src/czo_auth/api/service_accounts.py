@@ -139,7 +139,7 @@ class ServiceAccounts(HostApi):
 
         Raises:
             UnknownOrganization, NotFound: There is no such organization or account.
-            ValidationFailed, LifetimeTooLong: Invalid name, the expiry, the scopes or the addresses.
+            ValidationFailed, LifetimeTooLong: Invalid name, expiry, scopes or addresses.
             InsufficientScope: The account does not have one of the scopes.
             ApiKeyLimitReached, RateLimited: The account reached the maximum, or the organization today's limit.
         """

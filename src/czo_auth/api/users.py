@@ -66,7 +66,7 @@ class Users(HostApi):
         Find a user by address, however it is written, or by the id in the system that they were imported from.
 
         Returns:
-            The user, or None when there is no such.
+            The user, or None if there is no such user.
 
         Raises:
             TypeError: Neither was given, or both were.
@@ -216,7 +216,7 @@ class Users(HostApi):
 
         Raises:
             NotFound: There is no such user.
-            ValidationFailed: Invalid name of a field.
+            ValidationFailed: A field is unknown or not valid.
         """
         user = await self._user(user_id)
         changed = await set_user_fields(

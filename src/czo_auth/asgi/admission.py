@@ -50,7 +50,7 @@ class RequestContext:
 
     Attributes:
         context: Who calls, when and from where.
-        known_browser: The value of the cookie that browsers hold in which someone signed in before.
+        known_browser: The value of the cookie of browsers in which someone signed in before.
         origin_refusal: Why the request's cookies may not be used, where that matters only later.
     """
 
@@ -67,7 +67,7 @@ class RequestContext:
         The principal of a route that needs one.
 
         Raises:
-            Unauthorized: It does not exist.
+            Unauthorized: There is none.
         """
         return self.context.caller
 
@@ -95,7 +95,9 @@ class RequestContext:
 
 
 def language_of(request: Request, runtime: Runtime, cookies: Cookies) -> str | None:
-    """Return the language that *request* asks for: chosen by hand, else the browser's; None when there is none."""
+    """
+    Return the language that *request* asks for: the one that the user chose, else the browser's; None if there is none.
+    """
     chosen = cookies.read_language(request.scope["headers"])
     if chosen is not None and chosen in runtime.catalogs.languages:
         return chosen

@@ -167,9 +167,9 @@ class AuthMiddleware:
     """
     Guards a host application's routes: verifies the credential, applies the two-factor rule, and stores the principal.
 
-    A wrong Bearer credential is refused here. A Bearer value that is none of ours, another issuer's token or a
-    webhook's, counts as none: the host's routes may have a use for it. A session cookie that is no good any more counts
-    as none, or a visitor with an old cookie could not see a public page. The routes of the product's own
+    A wrong Bearer credential is refused here. A Bearer value in a foreign format, such as another issuer's token,
+    counts as none: the host's routes may use it. A session cookie that is no longer valid counts as none, because a
+        visitor with an old cookie must be able to see a public page. The routes of the product's own
     applications decide for themselves and are passed through; other routes below their paths are the host's. A refusal
     that the host lets pass becomes the product's JSON error, unless the answer has begun; any other exception is the
     host's.

@@ -37,8 +37,8 @@ class UnreadBody:
     Reads the rest of an unused body before the response is sent.
 
     If a server responds and closes while the client is still sending, the response may be lost: the client sees a
-    broken connection instead of the error. What is much too long is not read, and a client that falls silent or takes
-    longer than `BODY_SECONDS` is not waited for.
+    broken connection instead of the error. A body that is much too long is not read, and the wait ends if the client
+    falls silent or takes longer than `BODY_SECONDS`.
 
     Source: RFC 9112 section 9.6.
     """
@@ -118,8 +118,9 @@ async def receive_body(request: Request, *, largest: int) -> bytes:
 
     Raises:
         TooLarge: It has more than *largest* bytes.
-        BodyTooSlow: It took longer than `BODY_SECONDS`: a client that sends a byte now and then keeps no server busy.
-        MalformedBody: The client hung up before its end; nobody hears this answer.
+        BodyTooSlow: It took longer than `BODY_SECONDS`, so that a client that sends a byte now and then cannot keep the
+            server busy.
+        MalformedBody: The client disconnected before the end; nobody receives this response.
     """
     chunks = bytearray()
     try:

@@ -1,4 +1,4 @@
-"""What others may cache: the public keys, and nothing else."""
+"""The caching header of the public keys, which are the only response that others may cache."""
 
 from __future__ import annotations
 

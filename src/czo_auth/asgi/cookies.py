@@ -31,9 +31,9 @@ class Cookies:
 
     Args:
         secure: Whether the deployment is reached by https; names then begin with ``__Secure-``.
-        prefix: What names begin with after that, by default better-auth's; one with ``__Host-`` before it takes the
-            place of ``__Secure-``, and of a domain.
-        domain: The domain whose hosts all get the cookies; by default the host alone that set them.
+        prefix: What names begin with after that, by default better-auth's. A prefix that begins with ``__Host-``
+            replaces ``__Secure-``, and excludes a domain.
+        domain: The domain whose hosts all get the cookies; by default only the host that set them.
 
     Source: RFC 6265bis sections 4.1.2.3 and 4.1.3.
     """
@@ -59,7 +59,7 @@ class Cookies:
 
     @property
     def _own_start(self) -> str:
-        """What names begin with that better-auth does not have."""
+        """What the names of cookies begin with that better-auth does not have."""
         if self.prefix == DEFAULT_COOKIE_PREFIX:
             return f"{_SECURE if self.secure else ''}{_OWN_PREFIX}."
         return self._start
@@ -93,7 +93,7 @@ class Cookies:
         """
         Read the known-browser cookie: tokens of those who signed in here before, with dots between them.
 
-        Apart from the others, because it is not a credential: another site that makes a browser send it gains nothing.
+        Separate from `read`, because it is not a credential: another site that makes a browser send it gains nothing.
         """
         for name, text in _pairs(headers):
             if name == self.browser:
@@ -102,21 +102,21 @@ class Cookies:
 
     @property
     def notice(self) -> str:
-        """Name of the cookie that carries what the next account page says; no credential."""
+        """Name of the cookie with the notice for the next account page; not a credential."""
         return self._own_start + _NOTICE
 
     @property
     def form(self) -> str:
-        """Name of the cookie that carries what was typed into a form whose session ended; no credential."""
+        """Name of the cookie with the input of a form whose session ended; not a credential."""
         return self._own_start + _FORM
 
     @property
     def language(self) -> str:
-        """Name of the cookie that says in which language its user reads; no credential."""
+        """Name of the cookie with the language that the user chose; not a credential."""
         return self._own_start + _LANGUAGE
 
     def read_language(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-        """Read which language was chosen by hand; None for what is no name of one."""
+        """Read the language that the user chose; None if the value is not the name of a language."""
         for name, text in _pairs(headers):
             if name == self.language:
                 return text if text.isascii() and text.isalpha() and len(text) <= _MAX_LANGUAGE else None
@@ -160,7 +160,8 @@ class Cookies:
 
     def clear_for_host(self, name: str) -> str | None:
         """
-        Write a ``Set-Cookie`` value that removes what this host alone set before there was a domain; None without one.
+        Write a ``Set-Cookie`` value that removes the host's own cookie from before a domain was set; None without a
+        domain.
 
         A browser would send both, and the older one first.
         """

@@ -32,10 +32,10 @@ _Numbered = tuple[int, BaseRoute]
 
 class RouteTable(BaseRoute):
     """
-    Many routes as one, which answers as they would one after the other: the order decides, and so does each route.
+    Many routes as one, with the same result as trying them one after the other.
 
     Args:
-        routes: In their order. What is not a plain `Route` is tried for every path.
+        routes: In their order. Anything other than a plain `Route` is tried for every path.
     """
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
@@ -98,7 +98,7 @@ class RouteTable(BaseRoute):
         await route.handle(scope, receive, send)
 
     def url_path_for(self, name: str, /, **path_params: Any) -> Any:
-        """Ask the routes for an address; as Starlette does."""
+        """Return the URL path of the route called *name*, as Starlette does."""
         for route in self.routes:
             try:
                 return route.url_path_for(name, **path_params)

@@ -23,10 +23,10 @@ def format_timestamp_or_none(at: datetime | None) -> str | None:
 
 def parse_timestamp(value: object) -> datetime:
     """
-    Read a time with date, seconds and zone, as ISO 8601 writes it; what is finer than milliseconds is cut off.
+    Read an ISO 8601 time with date, seconds and time zone; digits beyond milliseconds are dropped.
 
     Raises:
-        ValueError: It is written otherwise, or lies beyond the years 1 to 9999.
+        ValueError: It has another form, or lies outside the years 1 to 9999.
     """
     if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
         raise ValueError("A time must look like 2026-01-31T12:00:00.000Z.")

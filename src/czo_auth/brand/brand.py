@@ -22,14 +22,14 @@ class Brand:
     """
     How a deployment presents itself on its pages, in its mails, in authenticator apps and beside passkeys.
 
-    What is None stays as it is without a brand.
+    Attributes that are None keep their defaults.
 
     Attributes:
         name: Name of the service, at most 64 characters.
         logo: A file (SVG without script, PNG, JPEG or WebP, at most 256 KiB) that the pages serve, or an ``https://``
             address. Only one with an address is shown in mails.
-        accent: Color of buttons and links, ``#rrggbb``. Its variants for light and dark are derived so that text on
-            them, and they on the page, have a contrast of at least 4.5 (WCAG 2.2 AA, 1.4.3).
+        accent: Color of buttons and links, ``#rrggbb``. Variants for light and dark pages are derived, with a contrast
+            of at least 4.5 to the text on them and to the page (WCAG 2.2 AA, 1.4.3).
         favicon: A file: SVG without script, PNG or ICO, at most 64 KiB.
         footer_links: Labels and their addresses, ``{"Imprint": "https://shop.example/imprint"}``; at most ten.
         support_address: An email address, or an ``https://`` page, for people who need help.
@@ -87,7 +87,7 @@ class Brand:
         return support if support is None or is_https(support) else f"mailto:{support}"
 
     def over(self, other: Brand) -> Brand:
-        """Return this brand, with what it leaves out from *other*."""
+        """Return this brand, with the values of *other* for what is None here."""
         given = {name: value for name in _FIELDS if (value := getattr(self, name)) is not None}
         return replace(other, **given)
 

@@ -1,4 +1,4 @@
-"""Logos and favicons from files: looked at once, at the start, and refused when a browser could be harmed by them."""
+"""Logos and favicons from files: checked once, at the start, and refused if they could harm a browser."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _kind_of(body: bytes) -> str | None:
 
 
 def _dangers(body: bytes) -> Iterator[str]:
-    """Say what an SVG holds that could run, or load something; by a list of what is allowed."""
+    """Return what in an SVG could run or load something, judged by a list of what is allowed."""
     found: list[str] = []
     styles: list[str] = []
     open_elements: list[str] = []

@@ -43,9 +43,9 @@ def delete_user(
     database_url: DatabaseUrl = None,
 ) -> None:
     """
-    Delete a user with everything that is stored about them. Audit records stay, with the id alone.
+    Delete a user with everything that is stored about them. Audit records keep only the id of the user.
 
-    Organizations without other members go with the user.
+    Organizations without other members are deleted too.
     """
     from czo_auth.cli.command import operator_context
     from czo_auth.cli.input import checked_reason
@@ -85,7 +85,7 @@ def revoke_actor_type(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Take an actor type away from a user; sessions of that type end."""
+    """Remove an actor type from a user; sessions of that type end."""
     from czo_auth.cli.command import operator_context
 
     async def change(auth: Auth, user: User, now: datetime) -> User:

@@ -137,7 +137,7 @@ def _settings_with_key(**chosen: object) -> Settings:
     Read the settings, which need the key that was in use at the time of the backup: none is made here.
 
     Raises:
-        StartRefused: It does not exist.
+        StartRefused: There is no key.
     """
     from czo_auth.cli.command import chosen_settings
     from czo_auth.cli.host import host_auth

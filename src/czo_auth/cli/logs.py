@@ -35,7 +35,8 @@ class JsonFormatter(logging.Formatter):
     One JSON object per line, for log collectors.
 
     ``time`` (UTC), ``level``, ``logger``, ``message``, and where they apply ``exception``, ``request_id`` (the one of
-    audit records), ``trace_id`` and ``span_id``. Control characters but line breaks are escaped, and then all by JSON.
+    audit records), ``trace_id`` and ``span_id``. Control characters except line breaks are escaped here, and all of
+    them by JSON.
     """
 
     def format(self, record: logging.LogRecord) -> str:

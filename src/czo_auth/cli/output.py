@@ -31,7 +31,7 @@ def print_json(thing: Mapping[str, object]) -> None:
 
 def print_line(cells: Sequence[object]) -> None:
     """
-    Print one row of a log as it comes: tab-separated in a pipe.
+    Print one row of a log immediately; tab-separated in a pipe.
 
     On a terminal that is too narrow for it, the row continues on indented lines, which begin between cells or words, so
     that an id is never wrapped.
@@ -62,9 +62,9 @@ def print_table(
     """
     Print rows under their columns: a table on a terminal, else tab-separated lines as they come.
 
-    A terminal shows times by how long ago they are, a pipe gets them exactly. A list without rows says so on a
-    terminal. No id is wrapped: where a terminal is too narrow for the columns beside each other, each row is written
-    with a field a line.
+    A terminal shows times relative to now; a pipe gets exact times. A list without rows says so on a
+    terminal. No id is wrapped: if a terminal is too narrow for the columns, each row is printed with one field per
+        line.
 
     Args:
         styles: How a terminal shows certain cells, by their text, e.g. ``{"fail": "bold red"}``.

@@ -43,7 +43,7 @@ class Context:
         The principal, for operations that need one.
 
         Raises:
-            Unauthorized: It does not exist.
+            Unauthorized: There is none.
         """
         if self.principal is None:
             raise Unauthorized

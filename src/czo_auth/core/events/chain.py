@@ -119,7 +119,7 @@ def follow_chain(records: Iterable[AuditRecord], state: ChainState) -> tuple[Cha
 
 
 def public_digest(previous: str, record: AuditRecord) -> str:
-    """Hash what a record of version 1 says besides its personal parts, together with those before it."""
+    """Hash the content of a record of version 1 without its personal parts, together with those before it."""
     stay, _ = split_details(record.audit_event.details, personal=PERSONAL_IN_VERSION_1)
     content = _content(record.sequence, record.id, record.at, record.audit_event, stay, record.context)
     return _linked(previous, {**content, "hash": record.hash})

@@ -223,7 +223,7 @@ class Event:
     Attributes:
         sequence: Its position in the outbox; grows in commit order.
         id: Stable across deliveries; receivers use it to drop duplicates.
-        data: ``userId`` and what the fact says; JSON types only.
+        data: ``userId`` and the details of the audit event; JSON types only.
     """
 
     sequence: int
@@ -286,7 +286,7 @@ class AuditRecord:
 
     Attributes:
         audit_event: What happened. Its details include the personal ones until those are removed.
-        version: How it is hashed: 1 with everything it says, 2 with commitments of its personal parts.
+        version: How it is hashed: 1 over its whole content, 2 over commitments of its personal parts.
         origin: Commitment to address and browser; of version 2.
         personal: Commitment to ``personal_details``; of version 2.
         personal_details: Those details that can name a person.

@@ -75,7 +75,7 @@ class ManageApiKeys:
         Create a key. If a maximum lifetime is set, a key without an expiry gets it (docs/decisions/0011).
 
         Raises:
-            ValidationFailed: Invalid name, the metadata, the expiry, the scopes, the allow-list or the limits.
+            ValidationFailed: Invalid name, metadata, expiry, scopes, allow-list or limits.
             LifetimeTooLong: The expiry lies beyond the maximum lifetime of the organization or the deployment.
             NotMemberOfOrganization, InsufficientApiKeyPermissions: By the organization.
             InsufficientScope: More than the creator may use is requested.
@@ -104,7 +104,7 @@ class ManageApiKeys:
         Check the request, and generate the key; nothing is stored yet.
 
         Raises:
-            ValidationFailed: Invalid name, the metadata, the expiry, the scopes, the allow-list or the limits.
+            ValidationFailed: Invalid name, metadata, expiry, scopes, allow-list or limits.
         """
         principal = context.caller
         owner = _owner_of(principal)

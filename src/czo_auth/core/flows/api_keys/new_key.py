@@ -69,7 +69,7 @@ def draw_key(services: Services, new: NewApiKey, owner: KeyOwner, *, now: dateti
     Check the request, and generate the key; nothing is stored yet.
 
     Raises:
-        ValidationFailed: Invalid name, the metadata, the expiry, the scopes, the allow-list or the limits.
+        ValidationFailed: Invalid name, metadata, expiry, scopes, allow-list or limits.
     """
     name, metadata = checked_name(new.name), checked_metadata(new.metadata)
     scopes = check_form(new.scopes)

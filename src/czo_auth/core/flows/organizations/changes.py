@@ -56,7 +56,7 @@ def apply_changes(organization: Organization, changes: OrganizationChanges) -> O
     Return the changed organization.
 
     Raises:
-        ValidationFailed: Invalid one of the fields.
+        ValidationFailed: A field is not valid.
     """
     given = changes.given
     return replace(

@@ -184,7 +184,7 @@ def session_of(principal: Principal) -> str:
     Return the session of *principal*.
 
     Raises:
-        SessionRequired: It does not exist.
+        SessionRequired: There is none.
     """
     if principal.session_id is None:
         raise SessionRequired
@@ -211,7 +211,7 @@ def known_member(member: Member | None) -> Member:
     Refuse if there is no member.
 
     Raises:
-        UnknownMember: It does not exist.
+        UnknownMember: *member* is None.
     """
     if member is None:
         raise UnknownMember

@@ -1,4 +1,4 @@
-"""What owners and admins change on a service account's key: as on a person's, but what widens asks for more."""
+"""Changes of service accounts' keys by owners and admins; a change that widens a key requires more than others."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class ChangeServiceAccountKeys:
     """
     Changes keys of service accounts.
 
-    What only takes away asks for no proof. A later end or a quota that lets more pass is as good as a new key: it asks
-    for what making one asks for, recent proof and that the caller could give the key's scopes now (S38).
+    A change that only restricts a key requires no proof. A later expiry or a larger quota is equivalent to a new key
+        and has the same requirements: recent proof, and that the caller may grant the key's scopes now (S38).
     """
 
     def __init__(self, services: Services) -> None:
@@ -36,7 +36,7 @@ class ChangeServiceAccountKeys:
         self, organization_id: str, key_id: str, changes: ApiKeyChanges, *, context: Context
     ) -> ApiKey:
         """
-        Rename, narrow, switch off or on, move the end, or set a quota.
+        Rename or restrict a key, switch it off or on, change its expiry, or set a quota.
 
         Raises:
             SessionRequired, UnknownOrganization, OrganizationTwoFactorRequired, Forbidden: See ``Authority.read``.

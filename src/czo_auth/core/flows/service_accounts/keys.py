@@ -61,7 +61,7 @@ class ServiceAccountKeys:
         Create a key, with recent proof. It counts against nobody's own limit.
 
         Raises:
-            ValidationFailed: Invalid name, the metadata, the expiry, the scopes, the allow-list or the rate limit.
+            ValidationFailed: Invalid name, metadata, expiry, scopes, allow-list or rate limit.
             SessionRequired, UnknownOrganization, Forbidden, OrganizationTwoFactorRequired, ReauthenticationRequired,
             InvalidPassword, InvalidCode, AccountLocked: See ``Authority.run_with_proof``.
             NotFound: There is no such account.
@@ -121,9 +121,9 @@ class ServiceAccountKeys:
         context: Context,
     ) -> CreatedApiKey:
         """
-        Give a key a successor with the same rights, with recent proof; the old one dies after *overlap*.
+        Create a successor with the same rights, with recent proof; the old key expires after *overlap*.
 
-        The owners are mailed, except the one who does it.
+        The owners are mailed, except the one who rotates it.
 
         Raises:
             NotFound: No such key acts in the organization, or it expired.
@@ -245,7 +245,7 @@ def check_new(tx: Transaction, grantor: Grantor, key: ApiKey) -> None:
 
 def check_overlapping(tx: Transaction, owner_id: str) -> None:
     """
-    Refuse another rotated key that lives on.
+    Refuse to rotate if the account has the maximum number of rotated keys that are still valid.
 
     Raises:
         ApiKeyLimitReached

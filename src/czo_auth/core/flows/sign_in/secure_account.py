@@ -38,7 +38,7 @@ class SecureAccount:
 
     async def secure(self, token: str, *, context: Context) -> None:
         """
-        End all sessions and trusted devices, take the password away, and mail a link that sets a new one.
+        End all sessions and trusted devices, remove the password, and mail a link that sets a new one.
 
         API keys stay, because programs depend on them; the mail says so. Second factors stay too, because removing them
         is what someone with access to the mailbox would want.

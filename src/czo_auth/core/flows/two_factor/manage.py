@@ -48,8 +48,8 @@ class TwoFactorStatus:
         methods: What the user has: ``passkey``, ``totp``, ``backup-code``.
         passkeys: How many passkeys.
         passkeys_available: Whether the deployment offers them.
-        due_at: From when on the first organization or actor type demands a factor that the user lacks; None when
-            nothing is due.
+        due_at: The earliest date from which an organization or actor type requires a factor that the user lacks; None
+            if none does.
         renew_by: Until when the user should enroll the authenticator app again, as its secret is too short.
     """
 
@@ -101,7 +101,7 @@ class ManageTwoFactor:
         return await self._services.transactions.read(read_status, context)
 
     async def find_due_at(self, user: User) -> datetime | None:
-        """Return from when on the first organization or actor type demands a factor that *user* lacks."""
+        """Return the earliest date from which an organization or actor type requires a factor that *user* lacks."""
         by_type = find_due_at_by_type(self._services, user)
         if user.owns_factor:
             return by_type
@@ -149,12 +149,12 @@ class ManageTwoFactor:
         session continues with ``aal`` 1.
 
         Args:
-            everything: Whether passkeys and backup codes go too.
+            everything: Whether passkeys and backup codes are removed too.
 
         Raises:
             TwoFactorNotEnabled: There is no factor.
-            TotpNotEnabled: There is no authenticator app, and passkeys were not to go.
-            TwoFactorRequiredByPolicy: The last factor that is demanded would go; no code is spent.
+            TotpNotEnabled: There is no authenticator app, and *everything* is False.
+            TwoFactorRequiredByPolicy: The last required factor would be removed; no code is spent.
             InvalidPassword, ReauthenticationRequired, InvalidCode, AccountLocked: See ``Reauthentication``.
         """
         principal = context.caller

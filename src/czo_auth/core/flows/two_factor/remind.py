@@ -1,4 +1,4 @@
-"""Tells users ahead that they can soon do nothing but enroll: a second factor, or theirs again."""
+"""Reminds users that they will soon be limited to enrolling a second factor, or enrolling theirs again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST: Final = timedelta(days=max(REMINDED_DAYS))
 
 
 class RemindHolders:
-    """Mails holders of dated actor types 14, 7 and 1 days ahead, each once, in however many processes it runs."""
+    """Mails holders of dated actor types 14, 7 and 1 days ahead, each once, even if several processes run this."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -56,15 +56,15 @@ class RemindHolders:
 
 class RemindRenewals:
     """
-    Mails owners of secrets that are too short 14, 7 and 1 days before their term ends, each once, in however many
-    processes it runs.
+    Mails owners of secrets that are too short 14, 7 and 1 days before their term ends, each once, even if several
+    processes run this.
     """
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     async def remind(self, *, now: datetime) -> None:
-        """Tell everybody whose term ends within the longest of these times."""
+        """Remind everyone whose term ends within the longest of these times."""
         after = None
         while factors := await self._services.transactions.read(
             lambda tx, after=after: tx.two_factor.list_renewals(  # type: ignore[misc]

@@ -27,10 +27,10 @@ class Activity:
     One entry of a user's own log.
 
     Attributes:
-        by_user: Whether the user acted; otherwise only the kind of who did is the user's to know.
+        by_user: Whether the user acted; otherwise the user learns only the kind of the actor.
         actor_kind: ``anonymous``, ``user``, ``api_key``, ``operator`` or ``system``.
-        method: By which proof, ``pwd`` and so on; None where another one acted.
-        ip, user_agent: Where from; None where another one acted, or they are no longer kept.
+        method: How the user authenticated, such as ``pwd``; None if someone else acted.
+        ip, user_agent: The client; None if someone else acted, or they are no longer stored.
         details: What it was about.
     """
 
@@ -51,7 +51,7 @@ async def read_activity(services: Services, user_id: str, *, page: PageQuery) ->
     """
     Read the audit records about a user, newest first.
 
-    What the user did to others is not among them.
+    They do not include what the user did to others.
 
     Raises:
         ValidationFailed: The cursor is not one of ours.

@@ -43,7 +43,7 @@ async def set_user_fields(
 
     Raises:
         NotFound: There is no such user.
-        ValidationFailed: Invalid name of a field.
+        ValidationFailed: A field is unknown or not valid.
     """
 
     def store_fields(tx: Transaction) -> User:
@@ -71,7 +71,7 @@ async def update_profile(
     Change the name, the picture or own fields; None leaves a value unchanged, unless *clears_image*.
 
     Raises:
-        ValidationFailed: Invalid name, the picture or an own field.
+        ValidationFailed: Invalid name, picture or own field.
     """
     principal = context.caller
     name = None if name is None else checked_name(name)

@@ -321,7 +321,7 @@ class ManageWebhooks:
         context: Context,
     ) -> None:
         """
-        Send one delivery again, or every stored event since a time that the endpoint wants.
+        Send one delivery again, or every stored event since a time that matches the endpoint's patterns.
 
         Raises:
             NotFound: There is no such endpoint or delivery, or the event of that delivery is no longer kept.
