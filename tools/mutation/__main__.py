@@ -64,7 +64,7 @@ LEFT_OUT = ("insecure",)
 """Weak on purpose, for the tests of those who embed the product."""
 REACH_SECONDS = 7200
 ROUND_SECONDS = 45
-"""Time limit for the tests of one folder per mutant, the quickest first; further ones are left out."""
+"""Processor time of the tests of one folder per mutant, the quickest first; further ones are left out."""
 BEST = 8
 """Number of tests that killed other mutants of a module and run first for each of its mutants, in one round."""
 
@@ -136,29 +136,56 @@ def _short(path: Path) -> str:
     return str(path.relative_to(ROOT / "src/czo_auth").with_suffix(""))
 
 
+@dataclass
+class Reached:
+    """Which lines of the modules the tests of a folder run."""
+
+    key: str
+    """What the answers of all files depend on."""
+    files: dict[str, str] = field(default_factory=dict)
+    """The digests of the test files that were asked."""
+    tests: dict[str, Any] = field(default_factory=dict)
+    """The lines and seconds of each test."""
+    outside: list[tuple[str, int]] = field(default_factory=list)
+    """The file and line of statements that ran before the first test."""
+
+
 @cache
-def _reach(folder: str) -> dict[str, Any]:
-    """Ask the tests of a folder once which lines they run; again when they or the modules change."""
-    files = {str(path) for path in _modules([])}
-    key = _digest([*map(Path, sorted(files)), *_tests_in(folder)])
+def _reach(folder: str) -> Reached:
+    """Ask the tests of a folder once which lines they run; a file again when it changes, and all when a module does."""
+    modules = {str(path) for path in _modules([])}
+    tests = {str(path.relative_to(ROOT)): path for path in _tests_in(folder)}
+    digests = {name: _digest([path]) for name, path in tests.items() if path.name.startswith("test_")}
+    common = [path for name, path in tests.items() if name not in digests]
+    key = _digest([*map(Path, sorted(modules)), *common])
     kept = KEPT / f"reach-{Path(folder).name}.json"
-    if not kept.exists() or json.loads(kept.read_text())["key"] != key:
-        print(f"asking {folder} which lines it runs", flush=True)
+    reached = Reached(**json.loads(kept.read_text())) if kept.exists() else Reached(key)
+    if reached.key != key:
+        reached = Reached(key)
+    changed = sorted(name for name in digests if reached.files.get(name) != digests[name])
+    if changed:
+        print(f"asking {len(changed)} files of {folder} which lines they run", flush=True)
+        answer = KEPT / f"answer-{os.getpid()}.json"
         log = kept.with_suffix(".log")
-        trial.in_fork(partial(_note_reach, folder, kept, key, files), seconds=REACH_SECONDS, output=log)
-        if not kept.exists() or json.loads(kept.read_text())["key"] != key:
+        trial.in_fork(partial(_note_reach, changed, answer, modules), seconds=REACH_SECONDS, output=log)
+        if not answer.exists():
             sys.exit(f"{folder} did not run through; see {log}")
-    found: dict[str, Any] = json.loads(kept.read_text())["tests"]
-    return found
+        same = digests.keys() - set(changed)
+        known = {name: test for name, test in reached.tests.items() if name.partition("::")[0] in same}
+        new, outside = json.loads(answer.read_text())
+        reached = Reached(key, digests, {**known, **new}, [*reached.outside, *outside])
+        answer.write_text(json.dumps(vars(reached)))
+        answer.rename(kept)
+    return reached
 
 
-def _note_reach(folder: str, kept: Path, key: str, files: set[str]) -> int:
-    reach = Reach(files)
+def _note_reach(files: list[str], answer: Path, modules: set[str]) -> int:
+    reach = Reach(modules)
     with reach.noting(ROOT / "src"):
-        status = trial.run_tests([folder], InProcess(), reach)
+        status = trial.run_tests(files, InProcess(), reach)
     # A test that fails on the unchanged code would kill every mutant.
     tests = {name: test for name, test in reach.tests.items() if name not in reach.failed}
-    kept.write_text(json.dumps({"key": key, "tests": tests}))
+    answer.write_text(json.dumps([tests, sorted(reach.outside)]))
     return status
 
 
@@ -242,7 +269,7 @@ class Runs:
         # The primitives are left to the tests near by: what these do not notice is a test that is missing there.
         folders = TESTS[:1] if path.parent.name == "crypto" else self._folders
         if not mutant.at_import:
-            # Quicker, but what survives it may yet be noticed by an import.
+            # Quicker; what survives it is imported only where that may make a difference.
             if folders not in self._collected:
                 self._collected[folders] = Collected(folders)
             for tests in self._rounds(path, mutant, folders):
@@ -251,6 +278,9 @@ class Runs:
                     break
                 if swapped.outcome != "survived":
                     return swapped
+            else:
+                if not self._runs_outside(path, mutant, folders):
+                    return Trial("survived")
         for tests in self._rounds(path, mutant, folders):
             if tests:
                 tried = trial.run(module, mutant.source, list(tests), seconds=sum(tests.values()))
@@ -263,12 +293,21 @@ class Runs:
         near = {
             name: test
             for folder in folders
-            for name, test in self._near(path, mutant, _reach(folder)).items()
+            for name, test in self._near(path, mutant, _reach(folder).tests).items()
         }
         best = [name for name, _ in self._noticing[_short(path)].most_common() if name in near][:BEST]
         yield {name: near[name] for name in best}
         for folder in folders:
-            yield self._chosen(path, mutant, _reach(folder))
+            yield self._chosen(path, mutant, _reach(folder).tests)
+
+    @staticmethod
+    def _runs_outside(path: Path, mutant: Mutant, folders: tuple[str, ...]) -> bool:
+        """Tell whether the line runs before the first test, where a fork for tests does not see its change."""
+        return any(
+            file == str(path) and mutant.line <= line <= mutant.last_line
+            for folder in folders
+            for file, line in _reach(folder).outside
+        )
 
     def _chosen(self, path: Path, mutant: Mutant, reach: dict[str, Any]) -> dict[str, float]:
         """Choose from the tests that are near those of the module, then the quick ones, with their seconds."""

@@ -51,7 +51,7 @@ class Reach:
     A pytest plugin that notes the statements of some files that each test runs, and its processor time.
 
     The modules are imported with a call before each statement of their functions: tracing calls something for every
-    function of every library too. What runs while a module is imported belongs to no test.
+    function of every library too. What runs while modules are imported and tests collected belongs to no test.
 
     Args:
         files: Absolute paths.
@@ -61,6 +61,8 @@ class Reach:
         self._files = files
         self._lines: set[tuple[str, int]] = set()
         self.failed: list[str] = []
+        self.outside: set[tuple[str, int]] = set()
+        """File and line of the statements that ran before the first test."""
         self.tests: dict[str, dict[str, Any]] = {}
 
     @contextmanager
@@ -78,6 +80,9 @@ class Reach:
         finally:
             sys.meta_path.remove(finder)
             del builtins.__dict__[_NOTE]
+
+    def pytest_collection_finish(self) -> None:
+        self.outside |= self._lines
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:

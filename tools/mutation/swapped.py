@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import gc
 import importlib
@@ -27,7 +28,7 @@ from tools.mutation.trial import Trial
 SLACK_CPU_SECONDS = 5
 """What a trial may take beyond its tests; nothing is imported."""
 NOT_SWAPPED = 71
-"""Status of a trial in which a function would close over other names than before."""
+"""Status of a trial whose change is in no function that can be given other code."""
 NOTICED = 1
 """Status of a trial in which a test failed."""
 Place = tuple[str, int]
@@ -74,8 +75,7 @@ class Collected:
         """
         Run *tests*, with their seconds, until the first failure; None when the functions cannot be changed in place.
 
-        What survives here may yet be noticed by a trial that imports the module: what differs outside of functions is
-        left as it is, and what ran while the tests were collected ran unchanged.
+        What ran while the tests were collected ran unchanged; a trial that imports the module may notice that.
         """
         left = dict(tests)
         while left:
@@ -205,14 +205,19 @@ def _functions_of(path: str) -> dict[Place, list[FunctionType]]:
 
 
 def _swap(functions: dict[Place, list[FunctionType]], request: _Request) -> bool:
+    # Both are spelled by the same writer, so that what was not changed compares equal.
+    present = Path(request.path).read_text("utf-8")
+    unchanged = dict(_codes(ast.unparse(ast.parse(present))))
+    is_changed = False
     try:
         for place, code in _codes(request.source):
             for function in functions.get(place, ()):
                 function.__code__ = code.replace(co_filename=request.path)
+                is_changed = is_changed or code != unchanged.get(place)
     except ValueError:
         # It closes over other names than before.
         return False
-    return True
+    return is_changed or request.source == present
 
 
 def _codes(source: str) -> Iterator[tuple[Place, CodeType]]:

@@ -49,6 +49,8 @@ THIRD_PARTY = (
 )
 """What the tests import sooner or later, and is not under test; imported once, before any fork."""
 SLACK_SECONDS = 300
+IDLE_SECONDS = 30
+"""After so long, a trial that sleeps and started no process is taken to wait forever; no test sleeps so long."""
 SLACK_CPU_SECONDS = 15
 """What a trial may take beyond its tests: pytest, and what they import."""
 CLOCK_FACTOR = 30
@@ -191,12 +193,28 @@ def in_fork(act: Callable[[], int], *, seconds: float, output: Path | None = Non
             os.killpg(child, signal.SIGKILL)
 
 
+def _work_of(child: int) -> str:
+    """Tell the processor time of each thread; distinct each time while one can run, or another process may."""
+    now = str(time.monotonic())
+    try:
+        tasks = list(Path(f"/proc/{child}/task").iterdir())
+        stats = [(task / "stat").read_text().rpartition(")")[2].split() for task in tasks]
+        started = any((task / "children").read_text() for task in tasks)
+    except OSError:  # A thread has just ended, or the system has no /proc.
+        return now
+    is_asleep = all(stat[0] == "S" for stat in stats)
+    return ",".join(f"{stat[11]}+{stat[12]}" for stat in stats) if is_asleep and not started else now
+
+
 def _status_of(child: int, *, ends: float) -> int | None:
     pause = 0.005
-    while time.monotonic() < ends:
+    worked, last_worked = "", time.monotonic()
+    while time.monotonic() < min(ends, last_worked + IDLE_SECONDS):
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
+        if (work := _work_of(child)) != worked:
+            worked, last_worked = work, time.monotonic()
         time.sleep(pause)
         pause = min(pause * 1.5, 0.1)
     os.kill(child, signal.SIGKILL)
