@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from czo_auth import Auth, Settings
 from czo_auth.asgi.forward_auth import HEADERS
 from czo_auth.asgi.problems import STATUS
+from czo_auth.core.limits import MAX_DESCRIPTION, MAX_NAME, MAX_PASSKEY_NAME, MAX_REASON
 from czo_auth.crypto.sealing import new_key_text
 from czo_auth.rest.app import rest_app
+from czo_auth.rest.models import Name, Reason
 from czo_auth.rest.routing import GuardedRoute
 
 FORWARD_AUTH = "GET /forward-auth"
@@ -68,6 +70,39 @@ def schema_of(operation: dict[str, Any]) -> dict[str, Any]:
     (success,) = (status for status in operation["responses"] if status < "300")
     schema: dict[str, Any] = operation["responses"][success]["content"]["application/json"]["schema"]
     return schema
+
+
+@pytest.mark.parametrize(
+    ("operation", "field", "longest"),
+    [
+        ("POST /api-keys", "name", MAX_NAME),
+        ("POST /{actor}/sign-up", "organizationName", MAX_NAME),
+        ("POST /passkey/verify-registration", "name", MAX_PASSKEY_NAME),
+        ("POST /admin/users/{user_id}/ban", "reason", MAX_REASON),
+        ("POST /admin/webhooks", "description", MAX_DESCRIPTION),
+    ],
+)
+def test_bound_of_a_text_counts_without_the_space_around_it(
+    document: dict[str, Any],
+    operations: dict[str, dict[str, Any]],
+    operation: str,
+    field: str,
+    longest: int,
+) -> None:
+    body = operations[operation]["requestBody"]["content"]["application/json"]["schema"]
+    model = document["components"]["schemas"].get(body.get("$ref", "").rpartition("/")[2], body)
+    schema = model["properties"][field]
+    (text,) = [each for each in schema.get("anyOf", [schema]) if each["type"] == "string"]
+    assert text["maxLength"] == longest
+
+
+@pytest.mark.parametrize(("kind", "longest"), [(Name, MAX_NAME), (Reason, MAX_REASON)])
+def test_text_is_counted_without_the_space_around_it(kind: Any, longest: int) -> None:
+    adapter, text = TypeAdapter(kind), "x" * longest
+    assert adapter.validate_python(f" {text}\n") == text
+    for wrong in (text + "x", " " * longest + text + " "):
+        with pytest.raises(ValidationError):
+            adapter.validate_python(wrong)
 
 
 def test_every_route_with_a_body_says_what_it_holds(operations: dict[str, dict[str, Any]]) -> None:

@@ -131,15 +131,24 @@ def _label(value: str) -> str:
     return value.replace(":", " ").strip()
 
 
+def _stripped(limit: int) -> Any:
+    """
+    Return the bounds of a text whose surrounding space is removed before it is counted.
+
+    The document tells clients *limit*. Up to twice as much is read, so that such space may come with it.
+    """
+    return Field(max_length=2 * limit, json_schema_extra={"maxLength": limit})
+
+
 Email = Annotated[str, Field(min_length=3, max_length=limits.MAX_EMAIL)]
 Password = str
 """Of any length: new passwords of a wrong length have their own error codes, and a wrong password is only wrong."""
-Name = Annotated[str, Field(max_length=2 * limits.MAX_NAME), _checked(fields.checked_name)]
-Description = Annotated[str, Field(max_length=2 * limits.MAX_DESCRIPTION)]
+Name = Annotated[str, _stripped(limits.MAX_NAME), _checked(fields.checked_name)]
+Description = Annotated[str, _stripped(limits.MAX_DESCRIPTION)]
 Code = Annotated[str, Field(min_length=1, max_length=limits.MAX_CODE)]
 Token = Annotated[str, Field(min_length=1, max_length=limits.MAX_TOKEN)]
 Identifier = Annotated[str, Field(min_length=1, max_length=limits.MAX_ID)]
-Reason = Annotated[str, Field(max_length=2 * limits.MAX_REASON), _checked(fields.checked_reason)]
+Reason = Annotated[str, _stripped(limits.MAX_REASON), _checked(fields.checked_reason)]
 Issuer = Annotated[str, Field(max_length=limits.MAX_ISSUER), AfterValidator(_label)]
 Image = Annotated[str, Field(max_length=limits.MAX_URL), _checked(fields.checked_image)]
 Url = Annotated[str, Field(max_length=limits.MAX_URL)]
