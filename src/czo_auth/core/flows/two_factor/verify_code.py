@@ -49,7 +49,7 @@ WARNED_AFTER: Final = 3
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedCode:
     """
-    A code that was just correct; it counts once :func:`spend` accepts it.
+    A code that was just correct; it counts once `consume_code` accepts it.
 
     Attributes:
         method: ``otp`` or ``bkp``.
