@@ -53,7 +53,7 @@ class _LoopQueue:
         self._begun = 0
         while self._waiting and self._begun < BEGIN_AT_ONCE:
             future = self._waiting.popleft()
-            # One that is done was cancelled: its client has hung up.
+            # One that is done was canceled: its client has disconnected.
             if not future.done():
                 future.set_result(None)
                 self._begun += 1

@@ -164,7 +164,7 @@ MAX_ENDED_SESSIONS: Final = 1000
 """Ended sessions of a user that are not deleted yet; beyond that, those that ended first are deleted."""
 
 MAX_REFRESHES: Final = 10_000
-"""Times that a session is refreshed; beyond, it ends. One a minute for the seven days of a session is about as many."""
+"""Times that a session is refreshed; beyond that, it ends. About one a minute for the seven days of a session."""
 
 MAX_CHALLENGES: Final = 100
 """Sign-ins of a user that are waiting for the second factor; beyond that, the oldest ones end."""
@@ -203,7 +203,7 @@ MAX_TRUSTED_DEVICES: Final = 100
 """Beyond that, the least recently used device is forgotten."""
 
 MAX_USED_CODES: Final = 100
-"""Spent backup codes of a user that are kept beside the live ones; beyond, those spent first go."""
+"""Spent backup codes of a user that are kept beside the live ones; beyond that, those spent first are deleted."""
 
 MAX_EMAIL_CHANGES_A_DAY: Final = 20
 """Changes of address that a user asks for; each mails two addresses and is kept while it can be taken back."""
@@ -212,16 +212,16 @@ MAX_RECORDS_A_DAY: Final = 10_000
 """Audit records that one user causes by sessions and keys; likewise the service accounts of one organization."""
 
 MAX_PROOF_RECORDS_A_DAY: Final = 10_000
-"""Audit records of one user that take a proof: sign-ins, codes, changes of the password. Counted apart."""
+"""Audit records of one user that take a proof: sign-ins, codes, changes of the password. Counted separately."""
 
 MAX_ADMINISTRATOR_RECORDS_A_DAY: Final = 100_000
 """Audit records that one administrator causes in sessions with a verified second factor."""
 
 MAX_STRANGER_RECORDS_A_DAY: Final = 20_000
-"""Audit records that requests from one network cause, where nobody was proved: failed sign-ins, requested mails."""
+"""Audit records that requests from one network cause, without a verified identity: failed sign-ins, requested mails."""
 
 MAX_FORGOTTEN_PROOFS_A_DAY: Final = 10
-"""Password resets of one user that begin a new count of `MAX_PROOF_RECORDS_A_DAY`."""
+"""Password resets of one user in a day that restart the count of `MAX_PROOF_RECORDS_A_DAY`."""
 
 MAX_SIGN_UPS_A_DAY: Final = 10_000
 """New accounts from one network."""
@@ -234,7 +234,7 @@ MAX_PASSKEY_ANSWERS: Final = 2000
 """Passkey ceremonies that may be answered from one network within their lifetime; each leaves a row for that long."""
 
 MAX_DEVICE_CODES: Final = 10_000
-"""Requests of devices that wait in a deployment: strangers make them."""
+"""Pending requests of devices in a deployment; strangers can make them."""
 
 MAX_DEVICE_CODES_AN_HOUR: Final = 60
 """New codes of devices for one network."""

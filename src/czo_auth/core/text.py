@@ -15,7 +15,7 @@ _UNSAFE = re.compile(
 
 RelativeUnit = Literal["minutes", "hours", "days", "months", "years"]
 _UNITS: Final[tuple[tuple[RelativeUnit, int, int], ...]] = (
-    # The unit, its seconds, and how many of it are written before the next one is.
+    # The unit, its length in seconds, and the number from which the next larger unit is used.
     ("minutes", 60, 60),
     ("hours", 3600, 24),
     ("days", 86_400, 31),

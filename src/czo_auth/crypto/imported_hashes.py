@@ -63,7 +63,7 @@ def is_match(stored: str, password: str) -> bool:
 
     Args:
         stored: The hash as the other system kept it.
-        password: As typed, not normalised: only better-auth normalised before hashing. The caller has
+        password: As typed, not normalized: only better-auth normalized before hashing. The caller has
             bounded its length.
     """
     for form, is_affordable, verify in _FORMATS:

@@ -178,8 +178,8 @@ def _refuses_message(error: Exception) -> bool:
     """
     Return whether the server refused this message or its recipient for good.
 
-    A server that refuses the password, the sender or the connection says nothing about the message: an operator mends
-    that, and the mails of the meantime must still arrive.
+    A server that refuses the password, the sender or the connection says nothing about the message: an operator fixes
+        that, and the mails sent meanwhile must still arrive.
     """
     status = _status(error)
     about_message = isinstance(

@@ -109,7 +109,7 @@ async def _watched(work: Coroutine[Any, Any, object]) -> None:
     except StorageUnavailable:
         _LOG.warning("the database does not answer; work beside the requests was left undone")
     except Refusal as refusal:
-        # E.g. codes to hash ahead while many others are: they are hashed when they are needed.
+        # For example, backup codes to hash ahead while many others are queued; they are hashed when they are needed.
         _LOG.warning("work beside the requests was left undone: %s", refusal.code)
     except Exception as error:
         _LOG.error("work beside the requests failed", exc_info=error)

@@ -80,7 +80,8 @@ async def answers(url: str) -> bool:
         async with asyncio.timeout(_PING_SECONDS):
             return bool(await _storage(url).check())
     except Exception:
-        # Whatever its driver raises, it does not answer; some say so with the address, which may hold a password.
+        # Whatever the driver raises, the store does not answer. The error is dropped: it may name the address, which
+        # may hold a password.
         return False
 
 
@@ -115,5 +116,5 @@ def _storage(url: str) -> Storage:
     try:
         return cast("Storage", storage_from_string(f"async+{url}", implementation="redispy"))
     except (ConfigurationError, ValueError):
-        # Its own words may hold the address, and the address a password.
+        # The driver's message may contain the address, and the address a password.
         raise StartRefused("CZO_AUTH_RATE_LIMIT_URL cannot be used: its driver cannot read it.") from None

@@ -170,7 +170,8 @@ class Housekeeping:
         await self._prune(lambda tx: tx.password_guesses.prune_forgotten(now=now))
         await self._transactions.run(lambda tx: tx.password_guesses.keep_newest(MAX_GUESS_COUNTERS))
         await self._prune(lambda tx: tx.email_changes.prune_expired(before=before))
-        # Both times count from the request: what can be taken back until then can be confirmed no longer.
+        # Both times count from the request: a change that can no longer be taken back can no longer be confirmed
+        # either.
         expired = now + REVERT_LIFETIME - CHANGE_LIFETIME
         await self._prune(lambda tx: tx.email_changes.forget_unconfirmed(before=expired))
         await self._prune(lambda tx: tx.organizations.prune_expired(before=before))

@@ -104,7 +104,7 @@ class LocalCounters:
             return WindowStats(now, free_now)
         begin = window.index * window.seconds
         if window.present >= limit.amount:
-            # Not in this window: in the next one, what is counted now is the share of the previous one.
+            # Not in the current window. In the next one, a decreasing share of the current count still counts.
             begin, counted, free = begin + window.seconds, window.present, limit.amount
         else:
             counted, free = window.before, limit.amount - window.present

@@ -84,7 +84,7 @@ class KeyLimits:
         passes = await counters.hit(item, "api_key", key_id)
         window = await counters.window(item, "api_key", key_id)
         now = self._now().timestamp()
-        # What is left is all until the counts of the present window begin to fade.
+        # Nothing more becomes free until the counts of the current window begin to expire.
         until = (
             window.reset_time
             if not window.remaining

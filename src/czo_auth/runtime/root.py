@@ -372,7 +372,7 @@ class Runtime(Flows):
             await self._delivery.stop()
         await self._background.finish()
         if self.is_started:
-            # Once: a commit whose answer was lost must not give back a second time.
+            # Only once: if the answer to a commit was lost, a second attempt would return the uses twice.
             with suppress(StorageUnavailable):
                 await self._quotas.give_back()
             await self._housekeeping.flush_all(within=LAST_WRITES)

@@ -109,7 +109,7 @@ class Telemetry:
         if now >= self._look_at and HAS_API:
             self._look_at = now + _LOOK_SECONDS
             providers = (trace.get_tracer_provider(), metrics.get_meter_provider())
-            # The API has no public name for "none is set"; its own stand-ins are called so.
+            # The API has no public test for "none is set"; the names of its placeholder classes show it.
             self._has_sdk = not all("Proxy" in type(provider).__name__ for provider in providers)
         return self._has_sdk
 
@@ -165,7 +165,7 @@ class Telemetry:
                 work.fail(type(error).__name__)
                 raise
             except BaseException:
-                # Someone hung up, or a time limit passed.
+                # The client disconnected, or a time limit passed.
                 work.labels.setdefault("outcome", "cancelled")
                 raise
             else:

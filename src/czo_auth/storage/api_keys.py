@@ -303,12 +303,12 @@ class SqlApiKeys(ApiKeyRows, ApiKeys):
             theirs: ColumnElement[bool] = keys.c.service_account_id == service_account_id
             ways_to_live = [ends.is_(None), ends > now]
         elif user_id is None:
-            # Nothing that an index on the end could serve: it is the organization's that has to.
+            # COALESCE keeps the index on the expiry out, so that the one on the organization is used.
             theirs = true()
             ways_to_live = [func.coalesce(ends, literal(_NEVER, Instant)) > now]
         else:
-            # Asked one after the other, each is a range of an index; by OR, all the keys of a user may be read, and
-            # most of those can be dead.
+            # One statement each, because each is a range of an index. One statement with OR may read all the keys of a
+            # user, most of which can be dead.
             theirs = keys.c.user_id == user_id
             ways_to_live = [ends.is_(None), ends > now]
         for may_live in ways_to_live:

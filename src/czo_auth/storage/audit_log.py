@@ -135,7 +135,7 @@ class SqlAuditLog(Store, AuditLog):
         if len(known) > 2:
             row = self._connection.execute(_newest(self._tables, known)).one_or_none()
             return (0, GENESIS, frozenset()) if row is None else (row[0], row[1], frozenset(row[2].split()))
-        # Almost always: the user concerned, and perhaps somebody else who acts.
+        # Almost always there are at most two: the user concerned, and perhaps another one who acts.
         one, other = (known[0], known[-1]) if known else ("", "")
         rows = self._prepared(_newest_and_two).rows(self._connection, one=one, other=other)
         if not rows:

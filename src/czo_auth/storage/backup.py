@@ -42,7 +42,7 @@ def finished_file(path: Path) -> Iterator[Path]:
         # The program that wrote it may have created it again.
         os.chmod(draft, MODE)
         _to_disk(draft)
-        # Not rename: two that finish at once must not take each other's place.
+        # Not rename: two backups that finish at once must not overwrite each other.
         os.link(draft, path)
         _to_disk(path.parent)
     except OSError as error:

@@ -114,7 +114,7 @@ async def postgres_facts(url: str, *, now: Callable[[], datetime]) -> DatabaseFa
         product="PostgreSQL",
         version=(row["version"] // 10_000, row["version"] % 10_000),
         round_trip=round_trip,
-        # The server's time is from about halfway.
+        # The server read its clock about halfway through the round trip.
         clock_ahead=theirs - (asked_at + round_trip / 2),
         writable=not row["read_only"],
         durability={name: row[name] for name in ("fsync", "full_page_writes", "synchronous_commit")},

@@ -81,7 +81,7 @@ class SqlIdempotencyStore(Store, IdempotencyStore):
 
 def _forget_enrollment(tables: Tables) -> Delete:
     answers = tables.kept_answers
-    # Not the request that runs: it is the one that replaces what was shown before.
+    # Except the running request, which replaces what was shown before.
     return delete(answers).where(
         answers.c.user_id == bindparam("owner"), answers.c.sealed.is_not(None), answers.c.shows_enrollment
     )

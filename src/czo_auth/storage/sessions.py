@@ -76,7 +76,7 @@ class SqlSessions(Store, Sessions):
 
     def touch(self, seen: Mapping[str, datetime]) -> frozenset[str]:
         busy = self._lock_free(self._tables.sessions, seen) if len(seen) > 1 else frozenset()
-        # In one order: a process of the version before waits for these rows.
+        # In a fixed order, because processes of the previous version wait for these rows.
         rows = [{"session_id": one, "seen_at": at} for one, at in sorted(seen.items()) if one not in busy]
         if rows:
             self._prepared(_touch).each(self._connection, rows)

@@ -150,7 +150,7 @@ class SqlTwoFactor(Store, TwoFactor):
         )
         if self._count(statement.values(sealed_codes=None)) == 0:
             return False
-        # Of two that hashed the same codes, the second changes nothing: either one's hashes are as good.
+        # If two processes hashed the same codes, the second changes nothing: both sets of hashes are valid.
         if not self.has_pending_codes(enrollment_id):
             self._add_codes(user_id, set_id=enrollment_id, codes=codes, activated_at=None)
         return True
@@ -163,7 +163,7 @@ class SqlTwoFactor(Store, TwoFactor):
     # backup codes
     def put_codes(self, user_id: str, *, set_id: str, codes: Sequence[HashedCode], now: datetime) -> None:
         self._drop_unused_codes(user_id)
-        # Hashed ahead and hashed at the confirmation, both at once: the set counts once.
+        # The codes may be hashed ahead and at the confirmation at the same time; the set is stored once.
         rows = self._tables.backup_codes
         pending = delete(rows).where(rows.c.set_id == set_id, rows.c.activated_at.is_(None))
         self._connection.execute(pending)

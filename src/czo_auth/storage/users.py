@@ -83,7 +83,7 @@ class SqlUsers(Store, Users):
         self._change(user_id, now, external_id=external_id)
 
     def set_language(self, user_id: str, language: str) -> None:
-        # Nobody changed the account: when it was changed stays as it is.
+        # The account itself does not change, so ``updated_at`` stays.
         users = self._tables.users
         self._connection.execute(update(users).where(users.c.id == user_id).values(language=language))
 
@@ -102,7 +102,7 @@ class SqlUsers(Store, Users):
         users = self._tables.users
         found: list[User] = []
         beyond = after
-        # What folding may have made is not a pattern that both databases know.
+        # No pattern of both databases describes what folding may have produced, so the addresses are checked here.
         while len(found) < limit:
             page = self._all(
                 User,
@@ -350,11 +350,11 @@ class SqlUsers(Store, Users):
         return and_(*wanted)
 
     def _may_contain(self, searched: str | None) -> ColumnElement[bool]:
-        """Narrow a search to the candidates of the index; to everybody where that is cheaper."""
+        """Narrow a search to the candidates of the index, or to all users where that is cheaper."""
         if searched is None:
             return true()
         if self._connection.dialect.name == "postgresql":
-            # It selects the index itself, but only if its plan is made for this text.
+            # The planner selects the index by itself, but only if the plan is made for this text.
             self._connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
             return true()
         return sqlite_candidates(self._connection, self._tables, searched)

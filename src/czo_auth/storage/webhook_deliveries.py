@@ -94,7 +94,8 @@ class SqlWebhookDeliveries(Store, WebhookDeliveries):
             return 0
         start, events = place, self._events_after(place, None, limit=limit)
         if len(events) == limit:
-            # Far behind, as before the first endpoint was made: what nobody wants is passed over at once.
+            # Far behind, for example before the first endpoint was created: events that no endpoint wants are skipped
+            # at once.
             start = max(place, self._earliest_start())
             events = events if start == place else self._events_after(start, None, limit=limit)
         if events:
@@ -109,7 +110,7 @@ class SqlWebhookDeliveries(Store, WebhookDeliveries):
         waits = (
             select(*columns(webhooks, Webhook), webhooks.c.replay_after, webhooks.c.replay_until)
             .where(webhooks.c.replay_after.is_not(None))
-            # The one that is soonest done: a long one holds up no other.
+            # The shortest one first, so that a long one does not delay the others.
             .order_by(webhooks.c.replay_after.desc(), webhooks.c.id)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -120,7 +121,7 @@ class SqlWebhookDeliveries(Store, WebhookDeliveries):
         fields = dict(row._mapping)
         after, until = fields.pop("replay_after"), fields.pop("replay_until")
         webhook = Webhook(**fields)
-        # Of all events an organization's are few: one transaction looks through a part only.
+        # Few of all events belong to one organization: one transaction looks through only a part of them.
         upper = min(until, after + limit * _LOOKED_THROUGH)
         events = self._events_after(after, upper, limit=limit, organization_id=webhook.organization_id)
         wanted = [event for event in events if webhook.wants(event)]
@@ -137,7 +138,7 @@ class SqlWebhookDeliveries(Store, WebhookDeliveries):
                 replay_until=None if ends else until,
             )
         )
-        # A part without an event is work done too.
+        # A part without matching events counts as progress.
         return len(events) or 1
 
     def _hold_cursor(self) -> int | None:

@@ -153,7 +153,7 @@ def _continues(record: AuditRecord, state: ChainState) -> bool:
     if record.previous_hash != state.hash:
         return False
     if record.version == 1:
-        # Without its personal parts a record of version 1 cannot be hashed again; the closing record holds for it.
+        # Without its personal parts, a record of version 1 cannot be hashed again; the closing record verifies it.
         return record.personal_removed or record.hash == _version_1_hash(record, state)
     return _is_committed(record, state) and _closes(record, state)
 

@@ -92,7 +92,7 @@ def switch_off(tx: Transaction, user_id: str) -> None:
     tx.two_factor.drop_codes(user_id)
     tx.two_factor.drop_enrollment(user_id)
     tx.challenges.drop_trusted_devices(user_id)
-    # In this order, because who counts an attempt locks the challenge first.
+    # In this order, because counting an attempt locks the challenge first.
     tx.challenges.drop_challenges(user_id)
     tx.challenges.clear_attempts(user_id)
     tx.users.set_passkeys_enabled(user_id, None, now=tx.now)

@@ -37,7 +37,7 @@ def users(make: TableMaker) -> Table:
         UniqueConstraint("email"),
     )
     Index(None, table.c.external_id, unique=True)
-    # Few different sets are held by many: who holds a rare one is found without reading everybody.
+    # Many users share a few sets, so the holders of a rare type are found without reading every user.
     Index(None, table.c.actor_types)
     return table
 

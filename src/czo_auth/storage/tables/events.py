@@ -77,7 +77,7 @@ def audit(make: TableMaker) -> Table:
 
 
 def erasures(make: TableMaker) -> Table:
-    # Who was deleted a short while ago: what requests of theirs still record, is recorded without personal parts.
+    # Users deleted recently: what their running requests still record is recorded without personal parts.
     table = make.table(
         "erasures",
         Column("user_id", String(36), primary_key=True),

@@ -53,7 +53,7 @@ def members(make: TableMaker) -> Table:
         make.user_id(index=True),
         Column("role", Text, nullable=False),
         Column("created_at", Instant, nullable=False),
-        # What the organization's rule, the first joining and an exemption come to; the hot path reads it.
+        # The result of the organization's rule, the first joining and an exemption; the hot path reads it.
         Column("two_factor_due_at", Instant, index=True),
         Column("two_factor_reminded_days", Integer),
         UniqueConstraint("organization_id", "user_id"),
@@ -61,7 +61,7 @@ def members(make: TableMaker) -> Table:
 
 
 def two_factor_terms(make: TableMaker) -> Table:
-    # No foreign key on the membership: what it says outlives leaving.
+    # No foreign key on the membership, because the row outlives it.
     return make.table(
         "two_factor_terms",
         make.reference("organization_id", "organizations"),

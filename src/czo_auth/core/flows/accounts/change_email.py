@@ -86,7 +86,7 @@ class ChangeEmail:
                 lineage_id=session.lineage_id if session else None,
                 old_email=user.email,
                 old_mailbox=user.mail_address,
-                # Nobody gets a link to an address that is taken, so it is not kept beside its owner's account.
+                # An address that is taken gets no link, so it is not stored in this change.
                 new_email="" if taken else email,
                 new_mailbox="" if taken else mailbox,
                 asked_at=tx.now,
@@ -96,7 +96,8 @@ class ChangeEmail:
             tx.email_changes.add(
                 change, digest=tokens.digest(token), revert_digest=tokens.digest(revert_token)
             )
-            # Without the new address: until the link is used, it may be somebody else's, and would outlive them here.
+            # Without the new address: until the link is used, it may belong to someone else, and this record would
+            # outlive their account.
             details = {"emailChangeId": change.id}
             audit_event = AuditEvent(action=types.EMAIL_CHANGE_REQUESTED, user_id=user.id, details=details)
             tx.record(audit_event)

@@ -215,7 +215,7 @@ def delete_user(
     end_sessions(tx, user.id, reason="user_deleted")
     revoke_keys(tx, user_id=user.id, organization_id=None, reason="user_deleted")
     _forget_addresses(tx, user)
-    # Held by who hashes its codes, and who needs the user's row for them.
+    # The process that hashes the codes of the enrollment locks it, and then needs the user's row.
     tx.two_factor.drop_enrollment(user.id)
     tx.users.delete(user.id)
     tx.audit_removal.begin_erasure(user.id, now=tx.now)

@@ -66,7 +66,7 @@ class ExportUser:
             return sections(tx, user, self._services.policies.user_fields), user
 
         await self._services.transactions.run(record_export, context)
-        # There may be a lot of it, and nobody's writing waits for what is read.
+        # It may be long; reading it in batches delays no writer.
         document, user = await self._services.transactions.read(read_account, context)
         return {
             "exportedAt": iso_timestamp(context.now),

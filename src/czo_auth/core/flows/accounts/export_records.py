@@ -190,7 +190,7 @@ def _invitations(tx: Transaction, user: User) -> Json:
 
 
 def _email_change(change: EmailChange) -> Json:
-    # Until the link is used, the new address may be somebody else's; that it was forgotten tells that it was.
+    # Until the link is used, the new address may belong to someone else; an emptied address would reveal that it did.
     return {
         "id": change.id,
         "previousEmail": change.old_email,

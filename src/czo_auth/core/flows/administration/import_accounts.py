@@ -132,7 +132,7 @@ class ImportAccounts:
                 tx.record(
                     AuditEvent(action=types.ORGANIZATION_CREATED, organization_id=target, details=details)
                 )
-            # Held, as by everything else that gives it members or keys.
+            # Locked, as by everything else that adds members or keys to it.
             present = tx.organizations.lock(target)
             if present is None:
                 notes.append("it was imported before, and deleted here")

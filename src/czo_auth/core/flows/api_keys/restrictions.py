@@ -100,7 +100,8 @@ class EnforceRestrictions:
         )
 
         def record_once(tx: Transaction) -> None:
-            # For all processes, and across restarts: this one remembers only what spares it the transaction.
+            # The database counts for all processes and across restarts; the memory of this process only saves the
+            # transaction.
             once = Budget(name=f"address_refused/{key_id}", limit=1, window=RECORDED_EVERY)
             if tx.budgets.spend(once, now=tx.now) is None:
                 tx.record(audit_event)

@@ -66,7 +66,7 @@ class CredentialCache(Generic[T]):
         Do the same as `get` under the change token of now, which is read for a cached credential only.
 
         Returns:
-            The principal, and the time that *clock* told.
+            The principal, and the time that *clock* returned.
         """
         found = self._known.get(digest)
         if found is None:

@@ -120,7 +120,7 @@ def bind_to_session(kind: Kind, principal: Principal) -> Binding:
 
 
 def bind_to_challenge(challenge: str) -> Binding:
-    """Bind a ceremony to the sign-in that *challenge* stands for."""
+    """Bind a ceremony to the sign-in of *challenge*."""
     return Binding(kind="second_step", owner=tokens.digest(challenge))
 
 

@@ -289,7 +289,7 @@ class RegisterPasskey:
             tx, user, principal.session_id, policy=self._services.policies.sessions, proved=passkey.method
         )
         end_sessions(tx, user.id, reason="two_factor_enabled", keep=issued.session.id)
-        # After the challenges: who counts an attempt locks the challenge first.
+        # After the challenges, because counting an attempt locks the challenge first.
         tx.challenges.clear_attempts(user.id)
         details = {"method": "passkey", "replaced": False, "actorType": issued.session.actor_type}
         enabled = AuditEvent(action=types.TWO_FACTOR_ENABLED, user_id=user.id, details=details)

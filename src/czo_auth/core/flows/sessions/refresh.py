@@ -76,7 +76,8 @@ class Refresh:
             if not tx.sessions.replace_refresh_token(found.id, now=tx.now):
                 return self._replaced(tx, found, digest)
             if found.family_size >= MAX_REFRESHES:
-                # None of its links may be forgotten while it lives, or a stolen one would not be noticed.
+                # None of its tokens may be deleted while the session lives, or the reuse of a stolen one would not be
+                # noticed.
                 tx.sessions.revoke(session.id, reason="too_many_refreshes", now=tx.now)
                 tx.sessions.drop_refresh_tokens(session.id)
                 record_revoked(tx, user.id, session.id, reason="too_many_refreshes")

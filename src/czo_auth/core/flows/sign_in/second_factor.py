@@ -97,7 +97,8 @@ class SecondFactor:
             raise InvalidChallenge
         check_challenge(user, challenge)
         as_user = tx.acting_as(tx.context.by(user.id, proved.method))
-        # First: who counts an attempt locks the challenge, then the user's failures, which a right code clears.
+        # First, because counting an attempt locks the challenge and then the user's failures, which a correct code
+        # clears.
         consume_challenge(tx, challenge)
         consume_code(as_user, proved)
         is_new = challenge.renews is None and is_new_browser(self._services, tx, user, known_browser)

@@ -245,7 +245,7 @@ class EnableTwoFactor:
             proved="otp",
         )
         end_sessions(as_user, user.id, reason="two_factor_enabled", keep=issued.session.id)
-        # After the challenges: who counts an attempt locks the challenge first.
+        # After the challenges, because counting an attempt locks the challenge first.
         tx.challenges.clear_attempts(user.id)
         as_user.record(
             AuditEvent(

@@ -69,7 +69,7 @@ class VerifiedProof:
         if fresh.credential_version != self.user.credential_version:
             raise ReauthenticationRequired
         if self.code is not None:
-            # The change may end the challenges, and who counts an attempt locks the challenge before the failures.
+            # The change may end the challenges, and counting an attempt locks the challenge before the failures.
             tx.challenges.lock_challenges(fresh.id)
             consume_code(tx.acting_as(tx.context.by(fresh.id, self.code.method)), self.code)
             tx.sessions.forget_wrong_codes(self.session_id)
@@ -136,7 +136,7 @@ class Reauthentication:
         elif user.has_factor and not self._is_recent(principal.factor_proved_at, now=context.now):
             raise ReauthenticationRequired
         if proved is not None and proved.method == "bkp":
-            # It is spent by what it was sent for.
+            # The change that it was sent for spends it.
             tell_owner(self._services, user, "backup_code_used", context=context)
         return VerifiedProof(user=user, session_id=session_id, code=proved)
 

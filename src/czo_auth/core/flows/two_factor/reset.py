@@ -52,7 +52,7 @@ class Recovery:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    # --- asking ------------------------------------------------------------------------------------------------------
+    # --- requesting --------------------------------------------------------------------------------------------------
     async def ask(
         self, user_id: str, *, reason: str, consume: ConsumeProof = no_proof, context: Context
     ) -> Reset | None:
@@ -138,7 +138,7 @@ class Recovery:
         user = await self._services.transactions.run(reset_factor, context)
         self._services.background.post(compose_two_factor_reset(user, at=context.now))
 
-    # --- looking -----------------------------------------------------------------------------------------------------
+    # --- reading -----------------------------------------------------------------------------------------------------
     async def list_waiting(self, page: PageQuery = FIRST_PAGE) -> Page[Reset]:
         """
         Read the pending resets, the soonest due first.
@@ -159,7 +159,7 @@ class Recovery:
         """Read a user's pending reset."""
         return await self._services.transactions.read(lambda tx: tx.resets.find_waiting(user_id))
 
-    # --- cancelling --------------------------------------------------------------------------------------------------
+    # --- canceling ---------------------------------------------------------------------------------------------------
     async def cancel(self, user_id: str, *, context: Context) -> None:
         """
         Cancel a user's pending reset, for any administrator or an operator.

@@ -59,7 +59,7 @@ async def read_activity(services: Services, user_id: str, *, page: PageQuery) ->
     before, matching = _sequence(page.cursor), AuditFilter(user_id=user_id)
 
     def read(tx: Transaction) -> Page[Activity]:
-        # One more than is given says whether the list continues.
+        # One more than requested, to see whether there is another page.
         found = tx.audit_log.audit_before(before, matching, limit=page.limit + 1)
         shown = found[: page.limit]
         return Page(
