@@ -61,7 +61,7 @@ class Meter:
         """
         Run *app* and count its response under *route*.
 
-        Paths are no labels: a stranger could fill the memory with them.
+        Paths are not used as labels: a stranger could fill the memory with them.
         """
         status = 500
         begun = time.perf_counter()

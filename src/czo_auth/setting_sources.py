@@ -97,7 +97,7 @@ def read_text(path: Path, variable: str) -> str:
         with path.open("rb") as file:
             content = file.read(MAX_SETTING_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no path"
+        reason = error.strerror if isinstance(error, OSError) else "it is not a path"
         raise WrongSetting(f"{variable} names a file that cannot be read: {reason}") from None
     if len(content) > MAX_SETTING_FILE_BYTES:
         raise WrongSetting(f"{variable} names a file that has more than {MAX_SETTING_FILE_BYTES} bytes")
@@ -125,4 +125,4 @@ def refuse_unknown(
         if variable.startswith((PREFIX, "AUTH_ENCRYPTION")) and variable not in known:
             near = difflib.get_close_matches(variable, known, n=1)
             hint = f": did you mean {near[0]}?" if near else ""
-            raise WrongSetting(f"{variable} is no setting{hint}")
+            raise WrongSetting(f"{variable} is not a setting{hint}")

@@ -106,5 +106,5 @@ def test_a_file_that_is_too_large_or_missing_is_refused(tmp_path: Path) -> None:
 
 def test_a_favicon_is_svg_png_or_ico(tmp_path: Path) -> None:
     assert read_favicon(_file(tmp_path, b"\x00\x00\x01\x00" + bytes(20))).media_type == "image/x-icon"
-    with pytest.raises(StartRefused, match="none of ICO, PNG, SVG"):
+    with pytest.raises(StartRefused, match="not one of ICO, PNG, SVG"):
         read_favicon(_file(tmp_path, b"\xff\xd8\xff\xe0" + bytes(20)))

@@ -119,8 +119,8 @@ def test_file_that_appears_in_the_meantime_is_not_overwritten(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
-        (b"", "is no backup"),
-        (b"not a database at all", "is no backup"),
+        (b"", "is not a backup"),
+        (b"not a database at all", "is not a backup"),
         (b"PGDMP", "is of PostgreSQL"),
         (b"SQLite format 3\0 and no more", "is broken"),
     ],

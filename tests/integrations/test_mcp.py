@@ -313,5 +313,5 @@ def test_resource_is_an_absolute_url(auth: Auth, resource: str) -> None:
 def test_scopes_are_a_list_of_scopes(auth: Auth) -> None:
     with pytest.raises(TypeError, match="write scopes="):
         auth.protected_resource("https://a/b", "orders:read")
-    with pytest.raises(ValueError, match="is no scope"):
+    with pytest.raises(ValueError, match="is not a scope"):
         auth.protected_resource("https://a/b", ["orders"])

@@ -122,7 +122,7 @@ def test_scope_rules_that_grant_something_are_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "sentence",
     [
-        "is no setting: did you mean",
+        "is not a setting: did you mean",
         "names a file that cannot be read",
         "are both set: remove one of them",
         "CZO_AUTH_BASE_URL is missing",
@@ -132,7 +132,7 @@ def test_scope_rules_that_grant_something_are_taken(tmp_path: Path) -> None:
         "scopes have the form resource:action",
         "no actor type is called",
         "aal is 1 or 2",
-        "is no role",
+        "is not a role",
         "this guard is of another Auth",
         "lacks its parentheses",
         "the application needs AuthMiddleware",

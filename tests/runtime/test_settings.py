@@ -120,7 +120,7 @@ def test_misspelled_variable_is_refused_with_the_one_that_was_meant(
     monkeypatch: pytest.MonkeyPatch, variable: str, meant: str | None
 ) -> None:
     monkeypatch.setenv(variable, "x")
-    with pytest.raises(StartRefused, match=f"{variable.upper()} is no setting") as refusal:
+    with pytest.raises(StartRefused, match=f"{variable.upper()} is not a setting") as refusal:
         read_settings()
     assert (f"did you mean {meant}" in str(refusal.value)) is (meant is not None)
     assert not str(refusal.value).endswith("?.")

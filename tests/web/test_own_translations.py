@@ -41,7 +41,7 @@ def test_a_file_of_a_language_that_is_not_shipped_adds_it(
     ("text", "sentence"),
     [
         ('[sign_in]\ntitle = "Anmelden\n', "line 2"),
-        ('[sign_in]\n\ntitel = "Anmelden"\n', "sign_in.titel is no text of ours (at line 3)"),
+        ('[sign_in]\n\ntitel = "Anmelden"\n', "sign_in.titel is not one of our texts (at line 3)"),
         (
             '[sign_in]\nas = "Als: {actro}"\n',
             "sign_in.as puts in {actro}, where there is {actor} (at line 2)",

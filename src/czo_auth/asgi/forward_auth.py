@@ -132,7 +132,7 @@ class ForwardAuth:
                 max_num_fields=64,
             )
         except ValueError:
-            raise _odd("query", "This is no query.") from None
+            raise _odd("query", "This is not a valid query.") from None
         ours = [(name, value) for name, value in pairs if name in _REQUIREMENTS]
         if is_plain and len(ours) != len(pairs):
             raise _odd("query", "A parameter is not known.")

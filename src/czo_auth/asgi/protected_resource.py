@@ -75,10 +75,10 @@ class ProtectedResource:
             raise TypeError(f"scopes is a list of scopes, not one text: write scopes=[{scopes!r}]")
         for scope in scopes:
             if not SCOPE.fullmatch(scope):
-                raise ValueError(f"{scope!r} is no scope: scopes have the form resource:action")
+                raise ValueError(f"{scope!r} is not a scope: scopes have the form resource:action")
         parts = urlsplit(resource)
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.fragment or '"' in resource:
-            raise ValueError(f"{resource!r} is no absolute URL of a resource")
+            raise ValueError(f"{resource!r} is not an absolute URL of a resource")
         self.resource = resource
         self.scopes = tuple(scopes)
         self.issuer = issuer

@@ -87,14 +87,14 @@ def _read(path: Path, what: str, *, kinds: frozenset[str], max_bytes: int) -> Im
         with path.open("rb") as file:
             body = file.read(max_bytes + 1)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no path"
+        reason = error.strerror if isinstance(error, OSError) else "it is not a path"
         raise StartRefused(f"The brand's {what} {path} cannot be read: {reason}.") from None
     if len(body) > max_bytes:
         raise StartRefused(f"The brand's {what} {path} is larger than {max_bytes // 1024} KiB.")
     kind = _kind_of(body)
     if kind not in kinds:
         allowed = ", ".join(sorted(_NAMES[each] for each in kinds))
-        raise StartRefused(f"The brand's {what} {path} is none of {allowed}.")
+        raise StartRefused(f"The brand's {what} {path} is not one of {allowed}.")
     if kind == _SVG and (reason := next(_dangers(body), None)) is not None:
         raise StartRefused(f"The brand's {what} {path} {reason}.")
     return Image(media_type=kind, body=body, digest=hashlib.sha256(body).hexdigest()[:12])
@@ -150,7 +150,7 @@ def _dangers(body: bytes) -> Iterator[str]:
     try:
         parser.Parse(body, True)  # noqa: FBT003 - expat takes it by place
     except expat.ExpatError as error:
-        found.append(f"is no well-formed SVG (line {error.lineno})")
+        found.append(f"is not a well-formed SVG (line {error.lineno})")
     yield from found
     if _OUTSIDE_STYLE.search("".join(styles)):
         yield "loads something from elsewhere in its style, or hides that it does"

@@ -126,7 +126,7 @@ def checked_metadata(
 
 def check_not_null(given: Collection[str], **values: object) -> None:
     """
-    Refuse None for those of *values* that were sent, where None is no value that the field can have.
+    Refuse None for those of *values* that were sent, where None is not a value that the field can have.
 
     Args:
         given: The names of the fields that were sent.

@@ -174,7 +174,7 @@ def _refuse_unusable(subscriber: Subscriber) -> None:
     """Refuse a function that would fail at each event."""
     name = _name_of(subscriber)
     if not callable(subscriber):
-        raise TypeError(f"{name} is no function: a subscriber takes one argument, the event")
+        raise TypeError(f"{name} is not a function: a subscriber takes one argument, the event")
     try:
         inspect.signature(subscriber).bind(None)
     except TypeError:

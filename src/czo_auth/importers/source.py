@@ -92,7 +92,7 @@ def quoted(name: str) -> str:
         SourceRefused: It is not valid.
     """
     if not _NAME.fullmatch(name):
-        raise SourceRefused(f"{name!r} is no name of a table")
+        raise SourceRefused(f"{name!r} is not the name of a table")
     return f'"{name}"'
 
 

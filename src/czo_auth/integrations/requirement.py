@@ -89,11 +89,11 @@ class Requirement:
         self._check_types()
         for scope in self.scopes:
             if not SCOPE.fullmatch(scope):
-                raise ValueError(f"{scope!r} is no scope: scopes have the form resource:action")
+                raise ValueError(f"{scope!r} is not a scope: scopes have the form resource:action")
         if self.aal not in (1, 2):
             raise ValueError(f"aal is 1 or 2, not {self.aal!r}")
         if self.role is not None and not roles.is_role(self.role):
-            raise ValueError(f"{self.role!r} is no role: roles are {', '.join(sorted(roles.RANK))}")
+            raise ValueError(f"{self.role!r} is not a role: roles are {', '.join(sorted(roles.RANK))}")
         if self.fresh_minutes is not None and self.fresh_minutes < 1:
             raise ValueError("fresh_minutes is at least 1")
         if self.organization_id is not None and self.organization_parameter is not None:

@@ -77,7 +77,7 @@ class Work:
             self.span.update_name(name)
 
     def fail(self, kind: str) -> None:
-        """Mark the span as failed, by a word that is no message: those may quote what somebody sent."""
+        """Mark the span as failed, by a word and not a message, which may quote what somebody sent."""
         if self.span is not None:
             self.span.set_attribute("error.type", kind)
             self.span.set_status(trace.StatusCode.ERROR)

@@ -69,7 +69,7 @@ def kind_of(path: Path) -> str:
         return "sqlite"
     if begin.startswith(POSTGRESQL_MAGIC):
         return "postgresql"
-    raise BackupRefused(f"{path} is no backup: neither a SQLite database nor an archive of pg_dump")
+    raise BackupRefused(f"{path} is not a backup: neither a SQLite database nor an archive of pg_dump")
 
 
 def _to_disk(path: Path) -> None:

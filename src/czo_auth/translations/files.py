@@ -93,7 +93,7 @@ def _why_not(key: str, entry: str, known: Mapping[str, str]) -> str | None:
     """Return why *entry* cannot be used; None if it can."""
     own = key.startswith(f"{OWN_GROUP}.")
     if not own and key not in known:
-        return "is no text of ours"
+        return "is not one of our texts"
     if not entry.strip():
         return "is empty"
     values = _values_in(entry)

@@ -61,7 +61,7 @@ class StepPrinter:
         )
 
     def say(self, text: str, style: str = "") -> None:
-        """Print something that is no step."""
+        """Print something that is not a step."""
         self._console.print(Text(text, style=style))
 
     def drawing(self, text: str) -> None:

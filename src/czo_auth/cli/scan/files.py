@@ -88,4 +88,4 @@ def open_to_read(file: File) -> int:
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
-    raise OSError(0, "is no file any more")
+    raise OSError(0, "is no longer a file")

@@ -122,7 +122,7 @@ class ImportUsers:
         """
         if record.password_hash is not None and not passwords.is_verifiable(record.password_hash):
             raise ValidationFailed(
-                details=(("passwordHash", "This is no password hash that can be verified."),)
+                details=(("passwordHash", "This is not a password hash that can be verified."),)
             )
         created_at = record.created_at or context.now
         if created_at > context.now:
