@@ -324,7 +324,7 @@ async def test_fresh_proof_is_of_the_second_factor_too(auth: Auth) -> None:
         ({"actor": "pirate"}, "no actor type is called 'pirate'"),
         ({"aal": 3}, "aal is 1 or 2"),
         ({"aal": 0}, "aal is 1 or 2"),
-        ({"role": "boss"}, "no role"),
+        ({"role": "boss"}, "not a role"),
         ({"fresh_minutes": 0}, "at least 1"),
         ({"organization_id": "x", "organization_parameter": "y"}, "exclude each other"),
         ({"acter": "customer"}, "acter"),
