@@ -8,7 +8,9 @@ import re
 import pytest
 
 from czo_auth.core import paging
-from czo_auth.web.pages import administration
+from czo_auth.web.pages import administered_accounts, administration
+from tests.contract.acting import found
+from tests.contract.database import sql
 from tests.web.conftest import Pages
 
 
@@ -47,6 +49,9 @@ async def test_lists_with_more_matches_than_are_counted_say_so(
     here = pages.here
     admin = (await here.people.sign_in(here.ada, "admin")).token
     lists = ("users?search=example", "audit?outcome=success")
+    _, session = await here.people.newcomer()
+    for number in range(2):
+        await found(here.api, session, f"Acme {number}")
 
     async def shown(path: str) -> str:
         text = (await pages.get(f"/admin/{path}", session=admin)).text
@@ -56,9 +61,33 @@ async def test_lists_with_more_matches_than_are_counted_say_so(
         assert re.fullmatch(r"Found: \d+", await shown(path))
     monkeypatch.setattr(paging, "MAX_COUNTED", 1)
     monkeypatch.setattr(administration, "PAGE", 1)
+    monkeypatch.setattr(administered_accounts, "PAGE", 1)
     for path in lists:
         assert await shown(path) == "Found: 1 or more"
+    assert await shown("organizations?search=acme") == "Organizations: 1 or more."
     assert re.fullmatch(r"Found: \d+", await shown("users"))
+
+
+CROWD = """
+WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1000)
+INSERT INTO {}users (id, email, name, email_verified, actor_types, credential_version, created_at, updated_at)
+SELECT printf('00000000-0000-7000-8000-%012d', n), 'crowd-' || n || '@example.com', 'Crowd', email_verified,
+       actor_types, 1, created_at, updated_at
+FROM numbers, {}users WHERE id = $1
+"""
+
+
+async def test_counts_are_grouped_as_the_language_does(pages: Pages) -> None:
+    here = pages.here
+    admin = (await here.people.sign_in(here.ada, "admin")).token
+    await sql(here.runtime.settings.storage_url, CROWD, here.carol.id)
+    for language, count in (
+        ("en", "Found: 1,000"),
+        ("fr", "Résultats\xa0: 1\u202f000"),
+        ("de", "Gefunden: 1.000"),
+    ):
+        answer = await pages.get("/admin/users?search=crowd", session=admin, accept_language=language)
+        assert f'<p role="status">{count}</p>' in answer.text
 
 
 async def test_a_person_leads_back_to_the_list_they_were_found_in_also_after_a_change(pages: Pages) -> None:

@@ -137,7 +137,7 @@ MAX_CANDIDATES: Final = 10_000
 """With more, SQLite reads users in the order of the list: those that match are so frequent that a page is soon full."""
 
 MAX_COUNTED: Final = 10_000
-"""Matches of a filter or a searched text that pages count: with more, they say "10000 or more"."""
+"""Matches of a filter or a searched text that pages count: with more, they say "10,000 or more"."""
 
 # --- GraphQL documents -----------------------------------------------------------------------------------------------
 MAX_GRAPHQL_TOKENS: Final = 500

@@ -51,6 +51,11 @@ class Translations:
         """Return the text of *word* in *group*, or *word* itself: hosts have actor types of their own."""
         return self.entries.get(f"{group}.{word}", word)
 
+    def number(self, number: int) -> str:
+        """Format a whole number for people, in groups of three digits."""
+        separator = self.entries["page.thousand"].removeprefix("1").removesuffix("000")
+        return f"{number:,}".replace(",", separator)
+
     def day(self, day: date) -> str:
         """Format a date for people."""
         month = self.entries["time.months"].split()[day.month - 1]
