@@ -48,11 +48,11 @@ def _user(tx: Transaction, user: User) -> None:
 
 
 def _key(tx: Transaction, user: User) -> None:
-    tx.api_keys.add(a_key(user), digest=a_digest())
+    tx.api_keys.add(a_key(user.id), digest=a_digest())
 
 
 def _session(tx: Transaction, user: User) -> None:
-    session = a_session(user, user_agent=AGENT)
+    session = a_session(user.id, user_agent=AGENT)
     tx.sessions.add(session, token_digest=a_digest())
     tx.sessions.add_refresh_token(an_id(), session=session, digest=a_digest(), parent_id=None, now=NOW)
 

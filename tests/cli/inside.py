@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrollment, TotpFactor
 from czo_auth.crypto import tokens, totp
 from czo_auth.settings import KEY_FILE
+from tests.support.records import a_factor, a_key, an_enrollment
 
 T = TypeVar("T")
 
@@ -109,22 +110,7 @@ async def put_organization(auth: Auth, owner_id: str, member_id: str) -> str:
 async def put_api_key(auth: Auth, user_id: str) -> tuple[str, ApiKey]:
     """Keep a new API key of a user."""
     now, text = auth.now(), tokens.new_token("czo_")
-    key = ApiKey(
-        id=new_id(now),
-        user_id=user_id,
-        organization_id=None,
-        actor_type="customer",
-        name="robot",
-        prefix=text[:8],
-        scopes=("orders:read",),
-        metadata=None,
-        enabled=True,
-        expires_at=None,
-        last_used_at=None,
-        rotated_at=None,
-        created_at=now,
-        updated_at=now,
-    )
+    key = a_key(user_id, now=now, name="robot", prefix=text[:8], scopes=("orders:read",))
     await auth.services.transactions.run(lambda tx: tx.api_keys.add(key, digest=tokens.digest(text)))
     return text, key
 
@@ -134,19 +120,10 @@ async def put_factor(auth: Auth, user_id: str, secret: bytes) -> TotpFactor:
     now = auth.now()
     factor_id = new_id(now)
     bound_to = {"user": user_id, "enrolment": factor_id}
-    factor = TotpFactor(
-        id=factor_id,
-        user_id=user_id,
-        sealed_secret=auth.services.key_ring.seal(secret, purpose=TOTP_SECRET, bound_to=bound_to),
-        last_step=0,
-        enabled_at=now,
-    )
+    sealed = auth.services.key_ring.seal(secret, purpose=TOTP_SECRET, bound_to=bound_to)
+    factor = a_factor(user_id, now=now, id=factor_id, sealed_secret=sealed, last_step=0)
     await auth.services.transactions.run(lambda tx: tx.two_factor.put_factor(factor))
     return factor
-
-
-LINEAGE = "01900000-0000-7000-8000-00000000000a"
-"""Of the session that begins an enrollment here."""
 
 
 async def put_enrollment(auth: Auth, user_id: str, *, with_codes: bool) -> Enrollment:
@@ -156,15 +133,12 @@ async def put_enrollment(auth: Auth, user_id: str, *, with_codes: bool) -> Enrol
     bound_to = {"user": user_id, "enrolment": enrollment_id}
     ring = auth.services.key_ring
     sealed_codes = ring.seal(b"SSSS-XXXXX-XXXXX-XXXX", purpose=PENDING_CODES, bound_to=bound_to)
-    enrollment = Enrollment(
+    enrollment = an_enrollment(
+        user_id,
+        now=now,
         id=enrollment_id,
-        user_id=user_id,
-        lineage_id=LINEAGE,
         sealed_secret=ring.seal(totp.new_secret(), purpose=TOTP_SECRET, bound_to=bound_to),
         sealed_codes=sealed_codes if with_codes else None,
-        replaces=False,
-        created_at=now,
-        expires_at=now + timedelta(minutes=10),
     )
     await auth.services.transactions.run(lambda tx: tx.two_factor.put_enrollment(enrollment))
     return enrollment

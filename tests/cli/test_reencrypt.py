@@ -24,9 +24,10 @@ from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.two_factor.factor import PENDING_CODES, TOTP_SECRET, Enrollment, TotpFactor
 from czo_auth.crypto import jwt, totp
-from tests.cli.inside import LINEAGE, put_enrollment, put_factor
+from tests.cli.inside import put_enrollment, put_factor
 from tests.cli.shell import PASSWORD
 from tests.contract.database import sql
+from tests.support.records import LINEAGE
 from tests.webhooks.dispatching import WebhookSetup
 
 T = TypeVar("T")

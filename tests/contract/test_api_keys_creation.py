@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.core.ids import new_id
 from czo_auth.core.transaction import Transaction
 from tests.contract.acting import (
     UNKNOWN,
@@ -28,6 +26,7 @@ from tests.contract.conftest import Deploy, Live
 from tests.contract.database import everything, sql
 from tests.contract.deployments import Timed
 from tests.contract.people import Account, Session
+from tests.support.records import a_key
 
 KEY = re.compile(r"czo_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 FIELDS = {
@@ -369,25 +368,7 @@ async def test_of_32_creations_at_once_one_fills_the_limit_of_a_hundred(live: Li
 
 async def _lock_keys(here: Live, account: Account, count: int) -> None:
     now = here.clock()
-    keys = [
-        ApiKey(
-            id=new_id(now),
-            user_id=account.id,
-            organization_id=None,
-            actor_type="customer",
-            name=str(number),
-            prefix="czo_none",
-            scopes=(),
-            metadata=None,
-            enabled=True,
-            expires_at=None,
-            last_used_at=None,
-            rotated_at=None,
-            created_at=now,
-            updated_at=now,
-        )
-        for number in range(count)
-    ]
+    keys = [a_key(account.id, now=now, prefix="czo_none", scopes=()) for _ in range(count)]
 
     def keep(tx: Transaction) -> None:
         for key in keys:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 from czo_auth.core.events.deliver import Sink, SinkUnavailable
@@ -13,17 +12,6 @@ from czo_auth.core.events.types import Event
 
 SOURCE = "https://auth.example"
 ROOT = Path(__file__).parents[2]
-
-
-def an_event(number: int = 1, **data: object) -> Event:
-    return Event(
-        sequence=number,
-        id=f"event-{number}",
-        type="auth.apikey.created",
-        user_id="ada",
-        at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-        data={"userId": "ada", **data},
-    )
 
 
 async def eventually_delivers(sink: Sink, event: Event) -> None:

@@ -21,9 +21,10 @@ from tests.contract.acting import create_key
 from tests.contract.databases import SqliteDatabases
 from tests.contract.deployments import timed_deployment
 from tests.core.events.relaying import record, running
-from tests.delivery.brokers import SOURCE, an_event, eventually_delivers, power_cut
+from tests.delivery.brokers import SOURCE, eventually_delivers, power_cut
 from tests.support.nats import PASSWORD, NatsServer
 from tests.support.ports import free_port
+from tests.support.records import an_event
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,11 @@ from czo_auth.core.events.deliver import SinkUnavailable
 from czo_auth.core.transaction import Transactions
 from czo_auth.delivery.rabbitmq import RabbitMQ
 from tests.core.events.relaying import record, running
-from tests.delivery.brokers import SOURCE, an_event, eventually_delivers, eventually_unavailable, power_cut
+from tests.delivery.brokers import SOURCE, eventually_delivers, eventually_unavailable, power_cut
 from tests.support import rabbitmq
 from tests.support.ports import free_port
 from tests.support.rabbitmq import RabbitServer
+from tests.support.records import an_event
 
 
 @pytest.fixture(scope="module")

@@ -4,17 +4,13 @@ import asyncio
 import functools
 import threading
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from czo_auth.core.events.types import EVENT_TYPES, Event
 from czo_auth.delivery.subscribers import Subscribers
-
-
-def event(type_: str = "auth.2fa.enabled", number: int = 1) -> Event:
-    at = datetime(2026, 2, 13, tzinfo=UTC)
-    return Event(sequence=number, id=f"e{number}", type=type_, user_id="u1", at=at, data={"userId": "u1"})
+from tests.support.records import an_event
 
 
 @pytest.fixture
@@ -52,7 +48,7 @@ async def test_subscriber_gets_what_its_pattern_names(
         got.append(event.type)
 
     for number, type_ in enumerate(sorted(EVENT_TYPES)):
-        await subscribers.deliver(event(type_, number))
+        await subscribers.deliver(an_event(number, type=type_))
     assert got == sorted(served)
 
 
@@ -86,7 +82,7 @@ async def test_plain_function_runs_beside_the_event_loop(subscribers: Subscriber
         at_work.set()
         assert go_on.wait(60)
 
-    delivery = asyncio.create_task(subscribers.deliver(event()))
+    delivery = asyncio.create_task(subscribers.deliver(an_event()))
     while not at_work.is_set():  # noqa: ASYNC110 - would never end if the function held up the loop
         await asyncio.sleep(0.001)
     assert not delivery.done()
@@ -107,7 +103,7 @@ async def test_coroutine_functions_in_disguise_are_awaited(subscribers: Subscrib
     subscribers.on("*")(functools.partial(keep, "partial"))
     subscribers.on("*")(lambda event: keep("lambda", event))
     subscribers.on("*")(Subscriber())
-    await subscribers.deliver(event())
+    await subscribers.deliver(an_event())
     assert sorted(got) == ["lambda", "object", "partial"]
 
 
@@ -126,9 +122,9 @@ async def test_only_the_subscriber_that_failed_gets_the_event_again(subscribers:
 
     for _ in range(2):
         with pytest.raises(ExceptionGroup, match=r"bad: KeyError: 'no such row'"):
-            await subscribers.deliver(event())
-    await subscribers.deliver(event())
-    assert sorted(got) == [("bad", "e1")] * 3 + [("good", "e1")]
+            await subscribers.deliver(an_event())
+    await subscribers.deliver(an_event())
+    assert sorted(got) == [("bad", "event-1")] * 3 + [("good", "event-1")]
 
 
 @pytest.mark.parametrize("kind", ["async", "plain"])
@@ -143,7 +139,7 @@ async def test_subscriber_that_takes_too_long_has_failed(impatient: Subscribers,
 
     impatient.on("*")(hang if kind == "async" else block)
     with pytest.raises(ExceptionGroup, match=r"no end within 0\.3 s"):
-        await impatient.deliver(event())
+        await impatient.deliver(an_event())
     go_on.set()
 
 
@@ -153,7 +149,7 @@ async def test_subscriber_that_was_cancelled_from_within_has_failed(subscribers:
         raise asyncio.CancelledError
 
     with pytest.raises(ExceptionGroup, match="confused: CancelledError"):
-        await subscribers.deliver(event())
+        await subscribers.deliver(an_event())
 
 
 async def test_cancelled_delivery_cancels_the_subscribers(subscribers: Subscribers) -> None:
@@ -168,9 +164,9 @@ async def test_cancelled_delivery_cancels_the_subscribers(subscribers: Subscribe
         finally:
             ended.append(event.id)
 
-    delivery = asyncio.create_task(subscribers.deliver(event()))
+    delivery = asyncio.create_task(subscribers.deliver(an_event()))
     await begun.wait()
     delivery.cancel()
     with pytest.raises(asyncio.CancelledError):
         await delivery
-    assert ended == ["e1"]
+    assert ended == ["event-1"]

@@ -15,8 +15,9 @@ from czo_auth.core.flows.organizations.changes import NewOrganization
 from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.principal import Principal
 from czo_auth.core.users.user import User
+from tests.support.records import a_user
 from tests.support.settings import HERE, settings
-from tests.support.users import a_user, from_here, put_session, put_user
+from tests.support.users import from_here, put_session, put_user
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,13 @@ from dataclasses import dataclass, replace
 
 from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.core.transaction import Transaction
-from czo_auth.core.two_factor.factor import TotpFactor
 from czo_auth.core.users.store import MailToken
-from tests.support.records import HOUR, NOW, a_digest, a_user, an_id, an_organization, some_codes
+from tests.support.records import HOUR, NOW, a_digest, a_factor, a_user, an_id, an_organization, some_codes
 from tests.support.rows import Rows
 
 Result = bool | int | None
 MAX_BATCH = 5
 
-_FACTOR = TotpFactor(id="", user_id="", sealed_secret="v1.k1.nonce.sealed", last_step=10, enabled_at=NOW)
 _SIGNING_KEY = StoredSigningKey(
     kid="",
     sealed_private_key="v1.k1.nonce.sealed",
@@ -172,7 +170,7 @@ def _enable_under_lock(tx: Transaction, user_id: str) -> bool:
     assert user is not None
     if user.has_factor:
         return False
-    factor = replace(_FACTOR, id=an_id(), user_id=user_id)
+    factor = a_factor(user_id)
     tx.two_factor.put_factor(factor)
     return True
 

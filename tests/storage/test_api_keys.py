@@ -247,4 +247,4 @@ async def test_pruning_deletes_dead_keys_and_leaves_expired_ones_for_a_while(row
     assert pruned == [1, 1, 0]
     listed = await rows.run(lambda tx: tx.api_keys.list_live(user.id, limit=9, now=NOW))
     assert {key.id for key in listed} == {live.id, expired.id}
-    assert await rows.run(lambda tx: tx.api_keys.add(a_key(user), digest=digest)) is None  # type: ignore[func-returns-value]
+    assert await rows.run(lambda tx: tx.api_keys.add(a_key(user.id), digest=digest)) is None  # type: ignore[func-returns-value]

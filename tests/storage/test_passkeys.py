@@ -15,7 +15,7 @@ from tests.support.rows import Rows
 async def test_credential_id_belongs_to_one_user(rows: Rows) -> None:
     ada, ben = await rows.user(), await rows.user()
     passkey = await rows.passkey(ada)
-    again = a_passkey(ben, credential_id=passkey.credential_id)
+    again = a_passkey(ben.id, credential_id=passkey.credential_id)
     assert not await rows.run(lambda tx: tx.passkeys.add(again))
     assert await rows.run(lambda tx: tx.passkeys.find_by_credential(passkey.credential_id)) == passkey
     assert await rows.run(lambda tx: tx.passkeys.find(ben.id, passkey.id)) is None

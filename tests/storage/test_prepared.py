@@ -55,7 +55,7 @@ async def test_value_that_cannot_be_stored_is_a_fault_and_not_shown(rows: Rows) 
         await rows.session(user, created_at="yesterday")
     assert "yesterday" not in str(caught.value)
     with pytest.raises(StorageError):
-        await rows.run(lambda tx: tx.api_keys.add(a_key(user, scopes=("a b",)), digest=a_digest()))
+        await rows.run(lambda tx: tx.api_keys.add(a_key(user.id, scopes=("a b",)), digest=a_digest()))
 
 
 async def test_many_rows_are_inserted_in_one_call(rows: Rows) -> None:
@@ -71,7 +71,7 @@ async def test_many_rows_are_inserted_in_one_call(rows: Rows) -> None:
         statement.each(connection, found_rows)
         return len(connection.execute(select(tables.refresh_tokens)).all())
 
-    sessions = [a_session(user) for _ in range(3)]
+    sessions = [a_session(user.id) for _ in range(3)]
     for session in sessions:
         await rows.run(lambda tx, one=session: tx.sessions.add(one, token_digest=a_digest()))  # type: ignore[misc]
     assert await rows.run(add_many) == 3
@@ -99,7 +99,7 @@ async def test_who_listens_to_sqlalchemy_sees_each_prepared_statement(rows: Rows
 
 async def test_row_that_is_refused_raises_what_sqlalchemy_raises_without_its_values(rows: Rows) -> None:
     user, digest = await rows.user(), a_digest()
-    first, second = a_key(user), a_key(user)
+    first, second = a_key(user.id), a_key(user.id)
     await rows.run(lambda tx: tx.api_keys.add(first, digest=digest))
 
     def add_again(tx: Transaction) -> str:

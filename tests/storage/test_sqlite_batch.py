@@ -129,7 +129,7 @@ def refuse(tx: Transaction) -> None:
 
 def violate_a_constraint(tx: Transaction) -> None:
     tx.key_checks.add("of a fault", "a check", now=NOW)
-    tx.sessions.add(a_session(a_user()), token_digest="0" * 64)
+    tx.sessions.add(a_session(a_user().id), token_digest="0" * 64)
 
 
 async def test_step_that_fails_hurts_no_other(storage: SqliteStorage) -> None:
@@ -148,7 +148,7 @@ async def test_step_sees_what_an_earlier_one_of_its_batch_took(storage: SqliteSt
 def break_the_commit(tx: Transaction) -> None:
     connection = tx.connection  # type: ignore[attr-defined]
     connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
-    tx.sessions.add(a_session(a_user()), token_digest="1" * 64)
+    tx.sessions.add(a_session(a_user().id), token_digest="1" * 64)
 
 
 async def test_commit_that_fails_fails_all(storage: SqliteStorage) -> None:

@@ -288,7 +288,7 @@ async def test_pruning_takes_at_most_a_batch(rows: Rows, monkeypatch: pytest.Mon
     monkeypatch.setattr("czo_auth.storage.two_factor.PRUNED_AT_ONCE", 2)
     for _ in range(3):
         user = await rows.user()
-        await rows.run(lambda tx: tx.two_factor.put_enrollment(an_enrollment(user)))  # noqa: B023
+        await rows.run(lambda tx: tx.two_factor.put_enrollment(an_enrollment(user.id)))  # noqa: B023
         await rows.run(
             lambda tx: tx.challenges.add_challenge(a_challenge(user), digest=a_digest(), now=NOW)  # noqa: B023
         )

@@ -1,4 +1,8 @@
-"""Records with plausible values for the tests; every argument that a builder takes by name replaces a field."""
+"""
+Records with plausible values for the tests, one builder each.
+
+`now` is when the record was made, by default `NOW`; *changes* replace any field.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,17 @@ from itertools import count
 from typing import Any
 
 from czo_auth.core.api_keys.key import ApiKey
+from czo_auth.core.events.types import Event
 from czo_auth.core.ids import new_id
 from czo_auth.core.organizations.organization import Invitation, Organization
 from czo_auth.core.passkeys.passkey import Passkey
 from czo_auth.core.service_accounts.account import ServiceAccount
 from czo_auth.core.sessions.session import Session
 from czo_auth.core.two_factor.factor import Challenge, Enrollment, HashedCode, TotpFactor, TrustedDevice
+from czo_auth.core.users.email import canonical_email
 from czo_auth.core.users.user import User
 from czo_auth.core.webhooks.webhook import Webhook
 from czo_auth.crypto import tokens
-from tests.support import users
 
 NOW = datetime(2026, 7, 1, 12, 30, 15, 123000, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -28,15 +33,15 @@ SECOND = timedelta(seconds=1)
 _numbers = count(1)
 
 
-def an_id() -> str:
-    """Make an id; later ones sort behind earlier ones."""
-    return new_id(NOW + timedelta(milliseconds=next(_numbers)))
+def an_id(now: datetime | None = None) -> str:
+    """Make an id of *now*; without it, one that sorts behind those made before."""
+    return new_id(now or NOW + timedelta(milliseconds=next(_numbers)))
 
 
-def a_passkey(user: User, **changes: Any) -> Passkey:
+def a_passkey(user_id: str, *, now: datetime | None = None, **changes: Any) -> Passkey:
     passkey = Passkey(
-        id=an_id(),
-        user_id=user.id,
+        id=an_id(now),
+        user_id=user_id,
         name="phone",
         credential_id=a_digest(),
         public_key="AA",
@@ -46,16 +51,16 @@ def a_passkey(user: User, **changes: Any) -> Passkey:
         backed_up=False,
         transports=("hybrid", "internal"),
         rp_id="shop.example",
-        created_at=NOW,
+        created_at=now or NOW,
         last_used_at=None,
     )
     return replace(passkey, **changes)
 
 
-def a_webhook(**changes: Any) -> Webhook:
+def a_webhook(*, now: datetime | None = None, **changes: Any) -> Webhook:
     """Make an endpoint of the operator, which receives everything."""
     webhook = Webhook(
-        id=an_id(),
+        id=an_id(now),
         organization_id=None,
         url="https://hooks.example.com/",
         events=("*",),
@@ -65,8 +70,8 @@ def a_webhook(**changes: Any) -> Webhook:
         failing_since=None,
         dead_since=None,
         created_by=None,
-        created_at=NOW,
-        updated_at=NOW,
+        created_at=now or NOW,
+        updated_at=now or NOW,
     )
     return replace(webhook, **changes)
 
@@ -81,36 +86,53 @@ def some_codes(amount: int = 3) -> list[HashedCode]:
     return [HashedCode(selector=f"S{next(_numbers)}", hash=f"hash {number}") for number in range(amount)]
 
 
-def a_user(**changes: Any) -> User:
-    user_id = an_id()
-    return users.a_user(user_id, now=NOW, **{"id": user_id, "name": "Ada", **changes})
+def a_user(name: str | None = None, /, *, now: datetime | None = None, **changes: Any) -> User:
+    """Make a customer without a password: `<name>@example.com`, or Ada with an address that no other user has."""
+    user_id = an_id(now)
+    user = User(
+        id=user_id,
+        email=canonical_email(f"{name or user_id}@example.com"),
+        name=name or "Ada",
+        image=None,
+        email_verified=False,
+        password_hash=None,
+        actor_types=frozenset({"customer"}),
+        credential_version=1,
+        has_factor=False,
+        banned_at=None,
+        created_at=now or NOW,
+        updated_at=now or NOW,
+    )
+    return replace(user, **changes)
 
 
-def a_session(user: User, **changes: Any) -> Session:
-    session_id = an_id()
+def a_session(user_id: str, *, now: datetime | None = None, **changes: Any) -> Session:
+    """Make a customer's session with both factors proved, the password an hour ago."""
+    at = now or NOW
+    session_id = changes.get("id") or an_id(now)
     session = Session(
         id=session_id,
         lineage_id=session_id,
-        user_id=user.id,
+        user_id=user_id,
         actor_type="customer",
         organization_id=None,
         aal=2,
         amr=("pwd", "otp"),
-        auth_time=NOW - HOUR,
-        factor_proved_at=NOW,
+        auth_time=at - HOUR,
+        factor_proved_at=at,
         remembered=True,
         ip="192.0.2.1",
         user_agent="test",
-        created_at=NOW,
-        expires_at=NOW + 7 * 24 * HOUR,
+        created_at=at,
+        expires_at=at + 7 * 24 * HOUR,
     )
     return replace(session, **changes)
 
 
-def a_key(user: User, **changes: Any) -> ApiKey:
+def a_key(user_id: str | None, *, now: datetime | None = None, **changes: Any) -> ApiKey:
     key = ApiKey(
-        id=an_id(),
-        user_id=user.id,
+        id=an_id(now),
+        user_id=user_id,
         organization_id=None,
         actor_type="customer",
         name="deploy",
@@ -121,8 +143,8 @@ def a_key(user: User, **changes: Any) -> ApiKey:
         expires_at=None,
         last_used_at=None,
         rotated_at=None,
-        created_at=NOW,
-        updated_at=NOW,
+        created_at=now or NOW,
+        updated_at=now or NOW,
     )
     return replace(key, **changes)
 
@@ -143,36 +165,20 @@ def a_service_account(organization: Organization, **changes: Any) -> ServiceAcco
 
 
 def an_account_key(account: ServiceAccount, **changes: Any) -> ApiKey:
-    key = ApiKey(
-        id=an_id(),
-        user_id=None,
-        service_account_id=account.id,
-        organization_id=account.organization_id,
-        actor_type=None,
-        name="deploy",
-        prefix="czo_abcd",
-        scopes=("orders:read",),
-        metadata=None,
-        enabled=True,
-        expires_at=None,
-        last_used_at=None,
-        rotated_at=None,
-        created_at=NOW,
-        updated_at=NOW,
-    )
-    return replace(key, **changes)
+    owned = {"service_account_id": account.id, "organization_id": account.organization_id, "actor_type": None}
+    return a_key(None, **{**owned, "scopes": ("orders:read",), **changes})
 
 
-def an_organization(**changes: Any) -> Organization:
-    organization_id = an_id()
+def an_organization(*, now: datetime | None = None, **changes: Any) -> Organization:
+    organization_id = an_id(now)
     organization = Organization(
         id=organization_id,
         name="Acme",
         slug=f"acme-{organization_id}",
         logo=None,
         metadata=None,
-        created_at=NOW,
-        updated_at=NOW,
+        created_at=now or NOW,
+        updated_at=now or NOW,
     )
     return replace(organization, **changes)
 
@@ -191,23 +197,28 @@ def an_invitation(organization: Organization, inviter: User, **changes: Any) -> 
     return replace(invitation, **changes)
 
 
-def a_factor(user: User, **changes: Any) -> TotpFactor:
+def a_factor(user_id: str, *, now: datetime | None = None, **changes: Any) -> TotpFactor:
     factor = TotpFactor(
-        id=an_id(), user_id=user.id, sealed_secret="v1.k1.nonce.sealed", last_step=10, enabled_at=NOW
+        id=an_id(now),
+        user_id=user_id,
+        sealed_secret="v1.k1.nonce.sealed",
+        last_step=10,
+        enabled_at=now or NOW,
     )
     return replace(factor, **changes)
 
 
-def an_enrollment(user: User, **changes: Any) -> Enrollment:
+def an_enrollment(user_id: str, *, now: datetime | None = None, **changes: Any) -> Enrollment:
+    at = now or NOW
     enrollment = Enrollment(
-        id=an_id(),
-        user_id=user.id,
+        id=an_id(now),
+        user_id=user_id,
         lineage_id=LINEAGE,
         sealed_secret="v1.k1.nonce.sealed",
         sealed_codes="v1.k1.nonce.codes",
         replaces=False,
-        created_at=NOW,
-        expires_at=NOW + HOUR / 6,
+        created_at=at,
+        expires_at=at + HOUR / 6,
     )
     return replace(enrollment, **changes)
 
@@ -239,3 +250,22 @@ def a_device(user: User, **changes: Any) -> TrustedDevice:
         expires_at=NOW + 30 * 24 * HOUR,
     )
     return replace(device, **changes)
+
+
+def an_event(
+    sequence: int = 1,
+    *,
+    type: str = "auth.apikey.created",
+    user_id: str | None = "ada",
+    at: datetime = NOW,
+    **data: Any,
+) -> Event:
+    """Make the event *sequence* of the outbox, with the id `event-<sequence>`; *data* is added to its `userId`."""
+    return Event(
+        sequence=sequence,
+        id=f"event-{sequence}",
+        type=type,
+        user_id=user_id,
+        at=at,
+        data={"userId": user_id, **data},
+    )

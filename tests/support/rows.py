@@ -52,7 +52,7 @@ class Rows:
         return user
 
     async def session(self, user: User, *, digest: str | None = None, **changes: Any) -> Session:
-        session = a_session(user, **changes)
+        session = a_session(user.id, **changes)
         await self.run(lambda tx: tx.sessions.add(session, token_digest=digest or a_digest()))
         return session
 
@@ -68,7 +68,7 @@ class Rows:
         return token_id
 
     async def key(self, user: User, *, digest: str | None = None, **changes: Any) -> ApiKey:
-        key = a_key(user, **changes)
+        key = a_key(user.id, **changes)
         await self.run(lambda tx: tx.api_keys.add(key, digest=digest or a_digest()))
         return key
 
@@ -109,17 +109,17 @@ class Rows:
         return invitation
 
     async def factor(self, user: User, **changes: Any) -> TotpFactor:
-        factor = a_factor(user, **changes)
+        factor = a_factor(user.id, **changes)
         await self.run(lambda tx: tx.two_factor.put_factor(factor))
         return factor
 
     async def passkey(self, user: User, **changes: Any) -> Passkey:
-        passkey = a_passkey(user, **changes)
+        passkey = a_passkey(user.id, **changes)
         assert await self.run(lambda tx: tx.passkeys.add(passkey))
         return passkey
 
     async def enrollment(self, user: User, **changes: Any) -> Enrollment:
-        enrollment = an_enrollment(user, **changes)
+        enrollment = an_enrollment(user.id, **changes)
         await self.run(lambda tx: tx.two_factor.put_enrollment(enrollment))
         return enrollment
 

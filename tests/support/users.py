@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from czo_auth.core.context import Context
 from czo_auth.core.flows.sessions.issue import issue_session
-from czo_auth.core.ids import new_id
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
-from czo_auth.core.users.email import canonical_email
 from czo_auth.core.users.user import User
 from czo_auth.runtime import Runtime
 
@@ -18,27 +15,6 @@ from czo_auth.runtime import Runtime
 def from_here(now: datetime) -> Context:
     """Return the context of a request at *now*."""
     return Context(now=now, ip="192.0.2.7", user_agent="test", request_id="test")
-
-
-def a_user(name: str, /, *, now: datetime, **fields: Any) -> User:
-    """Make a customer, `<name>@example.com`, without a password; *fields* replace any."""
-    return User(
-        **{
-            "id": new_id(now),
-            "email": canonical_email(f"{name}@example.com"),
-            "name": name,
-            "image": None,
-            "email_verified": False,
-            "password_hash": None,
-            "actor_types": frozenset({"customer"}),
-            "credential_version": 1,
-            "has_factor": False,
-            "banned_at": None,
-            "created_at": now,
-            "updated_at": now,
-            **fields,
-        }
-    )
 
 
 async def put_user(runtime: Runtime, user: User) -> User:

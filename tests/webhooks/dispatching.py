@@ -17,10 +17,10 @@ from czo_auth.core.events.types import AuditEvent, Event
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.webhooks.deliver import WebhookDispatcher, WebhookSender
 from czo_auth.core.ids import new_id
-from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.transaction import Transaction, Transactions
 from czo_auth.core.webhooks.webhook import WEBHOOK_SECRET, Delivery, Webhook, WebhookPolicy, WebhookSecret
 from czo_auth.delivery.webhooks import HttpWebhookSender
+from tests.support.records import a_webhook, an_organization
 from tests.support.settings import settings
 
 _owners = count(1)
@@ -60,23 +60,7 @@ class WebhookSetup:
     async def endpoint(self, url: str, **more: Any) -> Webhook:
         """Put an endpoint into the database; by default it wants everything."""
         at = now()
-        webhook = Webhook(
-            **{
-                "id": new_id(at),
-                "organization_id": None,
-                "url": url,
-                "events": ("*",),
-                "description": None,
-                "enabled": True,
-                "disabled_reason": None,
-                "failing_since": None,
-                "dead_since": None,
-                "created_by": None,
-                "created_at": at,
-                "updated_at": at,
-                **more,
-            }
-        )
+        webhook = a_webhook(now=at, url=url, **more)
         secret_id = new_id(at)
         sealed = self.auth.services.key_ring.seal(
             b"x" * 32, purpose=WEBHOOK_SECRET, bound_to={"webhook": webhook.id, "secret": secret_id}
@@ -89,16 +73,7 @@ class WebhookSetup:
 
     async def organization(self, organization_id: str) -> None:
         """Put an organization into the database."""
-        at = now()
-        made = Organization(
-            id=organization_id,
-            name="Acme",
-            slug=organization_id,
-            logo=None,
-            metadata=None,
-            created_at=at,
-            updated_at=at,
-        )
+        made = an_organization(now=now(), id=organization_id, slug=organization_id)
         assert await self.transactions.run(lambda tx: tx.organizations.add(made))
 
     async def record(

@@ -9,7 +9,7 @@ import pytest
 from czo_auth.core.events.types import EVENT_TYPES, Event
 from czo_auth.core.webhooks.webhook import Webhook, WebhookPolicy, family_of, matches
 from czo_auth.settings import Settings
-from tests.support.records import a_webhook
+from tests.support.records import a_webhook, an_event
 
 NOW = datetime(2026, 2, 13, 9, 30, tzinfo=UTC)
 
@@ -19,8 +19,7 @@ def endpoint(organization_id: str | None, *events: str) -> Webhook:
 
 
 def event(type_: str, organization_id: str | None = "o1") -> Event:
-    data = {"userId": "u1", "organizationId": organization_id}
-    return Event(sequence=1, id="e1", type=type_, user_id="u1", at=NOW, data=data)
+    return an_event(type=type_, organizationId=organization_id)
 
 
 @pytest.mark.parametrize("type_", sorted(EVENT_TYPES))

@@ -5,26 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from czo_auth.core.api_keys.key import ApiKey, ApiKeyPolicy, OwnedApiKey, rate_limit_of
+from czo_auth.core.api_keys.key import ApiKeyPolicy, OwnedApiKey, rate_limit_of
 from czo_auth.core.throttle import RateLimit
+from tests.support.records import a_key
 
 NOW = datetime(2026, 2, 13, 9, 30, tzinfo=UTC)
-KEY = ApiKey(
-    id="k1",
-    user_id="u1",
-    organization_id=None,
-    actor_type="customer",
-    name="a key",
-    prefix="czo_AbCd",
-    scopes=(),
-    metadata=None,
-    enabled=True,
-    expires_at=None,
-    last_used_at=None,
-    rotated_at=None,
-    created_at=NOW,
-    updated_at=NOW,
-)
+KEY = a_key("u1", now=NOW)
 
 
 def test_numbers_are_those_of_the_contract() -> None:

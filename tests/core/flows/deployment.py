@@ -22,8 +22,9 @@ from czo_auth.core.users.user import User
 from czo_auth.crypto.sealing import new_key_text
 from czo_auth.runtime import Runtime
 from czo_auth.testing import Mailbox, MovableClock
+from tests.support.records import a_user
 from tests.support.settings import settings
-from tests.support.users import a_user, from_here, put_session, put_user
+from tests.support.users import from_here, put_session, put_user
 
 NOW = datetime(2026, 2, 13, 9, 30, tzinfo=UTC)
 

@@ -12,29 +12,16 @@ import pytest
 
 from czo_auth.core.errors import InvalidToken, StorageUnavailable
 from czo_auth.core.sessions.access_tokens import SIGNING_KEY, AccessTokens
-from czo_auth.core.sessions.session import Session
 from czo_auth.core.sessions.store import StoredSigningKey
 from czo_auth.crypto import base64url, jwt
 from czo_auth.crypto.sealing import KeyRing, OpenError, new_key_text
+from tests.support.records import a_session
 
 NOW = datetime(2026, 2, 13, 9, 30, tzinfo=UTC)
 LIFETIME = timedelta(minutes=15)
 RING = KeyRing.parse(new_key_text())
-SESSION = Session(
-    id="s1",
-    lineage_id="s1",
-    user_id="u1",
-    actor_type="customer",
-    organization_id=None,
-    aal=1,
-    amr=("pwd",),
-    auth_time=NOW - timedelta(minutes=5),
-    factor_proved_at=None,
-    remembered=True,
-    ip=None,
-    user_agent=None,
-    created_at=NOW,
-    expires_at=NOW + timedelta(days=7),
+SESSION = a_session(
+    "u1", now=NOW, id="s1", aal=1, amr=("pwd",), auth_time=NOW - timedelta(minutes=5), factor_proved_at=None
 )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from czo_auth.core.sessions.session import IssuedSession, Session, SessionPolicy
-
-NOW = datetime(2026, 2, 13, 9, 30, tzinfo=UTC)
+from czo_auth.core.sessions.session import IssuedSession, SessionPolicy
+from tests.support.records import a_session
 
 
 def test_numbers_are_those_of_the_contract() -> None:
@@ -18,22 +17,7 @@ def test_numbers_are_those_of_the_contract() -> None:
 
 
 def test_secrets_of_a_new_session_do_not_show() -> None:
-    session = Session(
-        lineage_id="s1",
-        id="s1",
-        user_id="u1",
-        actor_type="customer",
-        organization_id=None,
-        aal=1,
-        amr=("pwd",),
-        auth_time=NOW,
-        factor_proved_at=None,
-        remembered=True,
-        ip=None,
-        user_agent=None,
-        created_at=NOW,
-        expires_at=NOW + timedelta(days=7),
-    )
+    session = a_session("u1", id="s1")
     issued = IssuedSession(session=session, session_token="czs_secret", refresh_token="czr_secret")
     assert "s1" in repr(issued)
     assert "secret" not in repr(issued)

@@ -13,10 +13,10 @@ from czo_auth.core.flows.organizations.changes import NewOrganization
 from czo_auth.core.flows.organizations.invitations import NewInvitation
 from czo_auth.core.ids import new_id
 from czo_auth.core.limits import MAX_MEMBERSHIPS, MAX_ORGANIZATIONS_A_DAY
-from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from tests.core.flows.deployment import NOW, Deployment, outcome
+from tests.support.records import an_organization
 from tests.support.users import from_here
 
 
@@ -72,21 +72,11 @@ async def fill(deployment: Deployment, person: Principal, count: int) -> None:
 
     def add(tx: Transaction) -> None:
         for number in range(count):
-            organization_id = new_id(NOW)
-            organization = Organization(
-                id=organization_id,
-                name=f"O{number}",
-                slug=f"o-{number}",
-                logo=None,
-                metadata=None,
-                created_at=NOW,
-                updated_at=NOW,
-                created_by=person.require_user(),
-            )
+            organization = an_organization(now=NOW, slug=f"o-{number}", created_by=person.require_user())
             assert tx.organizations.add(organization)
             assert tx.organizations.add_member(
                 new_id(NOW),
-                organization_id=organization_id,
+                organization_id=organization.id,
                 user_id=person.require_user(),
                 role="member",
                 now=NOW,

@@ -21,13 +21,11 @@ from czo_auth.core.flows.organizations.two_factor import Proof
 from czo_auth.core.flows.service_accounts.manage import NewServiceAccount
 from czo_auth.core.flows.sessions.issue import end_sessions, issue_session
 from czo_auth.core.flows.webhooks.input import NewWebhook
-from czo_auth.core.ids import new_id
-from czo_auth.core.passkeys.passkey import Passkey
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
-from czo_auth.core.two_factor.factor import TotpFactor
 from tests.core.flows.deployment import NOW, Deployment, outcome
 from tests.support.interrupt import Interruption
+from tests.support.records import a_factor, a_passkey
 from tests.support.users import from_here
 
 PASSWORD = "correct horse battery staple"
@@ -58,13 +56,7 @@ async def owner_with_a_password(deployment: Deployment, name: str, *, proved: bo
 
 async def put_app(deployment: Deployment, person: Principal) -> None:
     """Give *person* an authenticator app, of which these tests need no code."""
-    factor = TotpFactor(
-        id=new_id(NOW),
-        user_id=person.user_id,
-        sealed_secret="v1.k1.nonce.sealed",
-        last_step=0,
-        enabled_at=NOW,
-    )
+    factor = a_factor(person.user_id, now=NOW)
 
     def put(tx: Transaction) -> None:
         tx.two_factor.put_factor(factor)
@@ -74,21 +66,7 @@ async def put_app(deployment: Deployment, person: Principal) -> None:
 
 
 async def put_passkey(deployment: Deployment, person: Principal, *, turns_on: bool = True) -> str:
-    passkey = Passkey(
-        id=new_id(NOW),
-        user_id=person.user_id,
-        name="Laptop",
-        credential_id=new_id(NOW),
-        public_key="",
-        sign_count=0,
-        aaguid="00000000-0000-0000-0000-000000000000",
-        backup_eligible=False,
-        backed_up=False,
-        transports=(),
-        rp_id="localhost",
-        created_at=NOW,
-        last_used_at=None,
-    )
+    passkey = a_passkey(person.user_id, now=NOW, rp_id="localhost")
 
     def put(tx: Transaction) -> None:
         assert tx.passkeys.add(passkey)

@@ -12,14 +12,13 @@ from czo_auth.core.context import system_context
 from czo_auth.core.errors import InvalidMailToken, NotFound, Refusal, TwoFactorNotEnabled, UserIsBanned
 from czo_auth.core.events import types
 from czo_auth.core.events.types import TWO_FACTOR_RESET
-from czo_auth.core.ids import new_id
 from czo_auth.core.paging import Page
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
-from czo_auth.core.two_factor.factor import TotpFactor
 from czo_auth.core.users.user import User
 from czo_auth.crypto.sealing import new_key_text
 from tests.core.flows.deployment import NOW, Deployment, open_deployment
+from tests.support.records import a_factor
 from tests.support.users import from_here
 
 WAIT = timedelta(days=1)
@@ -48,9 +47,7 @@ async def two_processes(migrated_url: str) -> AsyncIterator[tuple[Deployment, De
 
 async def put_factor(deployment: Deployment, user_id: str) -> None:
     """Give somebody a second factor, of which these tests need no code."""
-    factor = TotpFactor(
-        id=new_id(NOW), user_id=user_id, sealed_secret="v1.k1.nonce.sealed", last_step=0, enabled_at=NOW
-    )
+    factor = a_factor(user_id, now=NOW)
     await deployment.transactions.run(lambda tx: tx.two_factor.put_factor(factor))
 
 
