@@ -16,10 +16,10 @@ from tests.contract.api import BASE, DEVICE_COOKIE, Answer, cookies_set_by
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
 from tests.contract.deployments import Timed
+from tests.contract.oauth import OTHER, asking, granted, is_alive, oauth_error, send
 from tests.contract.organizations import acme_of
 from tests.contract.people import Account, Session
 from tests.contract.test_device_approval import begin, decide, opened, poll
-from tests.contract.test_token_exchange import OTHER, asking, granted, is_alive, oauth_error, send
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 

@@ -28,7 +28,7 @@ from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
 from tests.contract.people import Account, Session
 from tests.contract.routes import NOWHERE
-from tests.contract.test_access_tokens import part_of, spelled
+from tests.contract.tokens import part_of, spelled
 
 pytestmark = pytest.mark.deep
 

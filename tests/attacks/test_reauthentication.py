@@ -12,8 +12,8 @@ from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.database import sql
 from tests.contract.deployments import Timed
+from tests.contract.devices import begin, trust
 from tests.contract.people import Account, Session
-from tests.contract.test_trusted_devices import begin, trust
 
 
 async def prove(here: Timed, session: Session, **sent: object) -> Answer:

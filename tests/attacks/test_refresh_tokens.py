@@ -12,7 +12,7 @@ from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
 from tests.contract.database import sql
 from tests.contract.people import Account, Session
-from tests.contract.test_access_tokens import part_of
+from tests.contract.tokens import part_of
 
 pytestmark = pytest.mark.deep
 

@@ -14,8 +14,8 @@ from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.database import sql
 from tests.contract.deployments import Timed
+from tests.contract.devices import begin, trust
 from tests.contract.people import Account, Session
-from tests.contract.test_trusted_devices import begin, trust
 
 
 # --- codes guessed in a session --------------------------------------------------------------------------------------

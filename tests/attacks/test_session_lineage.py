@@ -15,8 +15,8 @@ from tests.contract.api import NO_BODY, SESSION_COOKIE, Answer, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import Timed
+from tests.contract.devices import begin, trust
 from tests.contract.people import CARRIERS, Account, Session
-from tests.contract.test_trusted_devices import begin, trust
 from tests.support.settings import HERE
 
 ENROLLMENT_ROUTES = ("/two-factor/verify", "/two-factor/verify-totp")

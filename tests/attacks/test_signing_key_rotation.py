@@ -12,7 +12,7 @@ from tests.contract.conftest import Deploy
 from tests.contract.database import sql
 from tests.contract.deployments import Timed
 from tests.contract.people import Session
-from tests.contract.test_access_tokens import part_of
+from tests.contract.tokens import part_of
 
 
 async def published(here: Timed) -> list[str]:

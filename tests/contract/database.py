@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from czo_auth.storage.tables import DEFAULT_PREFIX, Tables
+from tests.contract.people import Account
 
 PREFIX = "czo_auth_"
 TABLES = tuple(sorted(name.removeprefix(DEFAULT_PREFIX) for name in Tables().metadata.tables))
@@ -48,3 +49,17 @@ async def sql(url: str, statement: str, *values: object) -> Rows:
 async def everything(url: str) -> str:
     """Give all rows of all tables as one text, to look for what must not be there."""
     return "\n".join([repr(row) for table in TABLES for row in await sql(url, f"SELECT * FROM {{}}{table}")])
+
+
+async def stored_secret(url: str, account: Account) -> str:
+    ((sealed,),) = await sql(url, "SELECT sealed_secret FROM {}factors WHERE user_id = $1", account.id)
+    return str(sealed)
+
+
+async def spoil(url: str, account: Account) -> str:
+    """Flip one character of the ciphertext."""
+    sealed = await stored_secret(url, account)
+    place = len(sealed) - 10
+    spoilt = sealed[:place] + ("A" if sealed[place] != "A" else "B") + sealed[place + 1 :]
+    await sql(url, "UPDATE {}factors SET sealed_secret = $1 WHERE user_id = $2", spoilt, account.id)
+    return spoilt

@@ -16,17 +16,8 @@ from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
 from tests.contract.deployments import Deployment, Timed
 from tests.contract.people import Session
+from tests.contract.tokens import part_of, spelled
 from tests.support.settings import HERE
-
-
-def part_of(token: str, number: int) -> dict[str, Any]:
-    text = token.split(".")[number]
-    part: dict[str, Any] = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    return part
-
-
-def spelled(value: dict[str, Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
 async def published(here: Deployment) -> KeySet:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 
 import pytest
@@ -15,30 +14,10 @@ from tests.contract.api import BASE
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import Timed
+from tests.contract.mails import mailed, secure_account_token
 from tests.contract.passkeys import begin_second_step, begin_sign_in, register
 from tests.contract.people import Account
 from tests.support.authenticator import Authenticator
-
-LINK = re.compile(r"/secure-account\?token=(czm_[A-Za-z0-9_-]{56})\s")
-
-
-async def mailed(here: Timed, to: str, kind: str, *, number: int = 1) -> MailMessage:
-    """Wait for the *number*th mail of a kind."""
-
-    def found() -> list[MailMessage]:
-        return [each for each in here.mail.messages if (each.to, each.kind) == (to, kind)]
-
-    async with asyncio.timeout(60):
-        while len(found()) < number:  # noqa: ASYNC110 - it comes from the background
-            await asyncio.sleep(0.005)
-    return found()[-1]
-
-
-def secure_account_token(message: MailMessage) -> str:
-    found = LINK.search(message.text)
-    assert found is not None, message.text
-    assert found[1] in str(message.html)
-    return found[1]
 
 
 def kinds(here: Timed, account: Account) -> list[str]:

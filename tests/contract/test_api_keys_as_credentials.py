@@ -25,8 +25,8 @@ from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
 from tests.contract.database import sql
 from tests.contract.deployments import Timed
+from tests.contract.keys import moment
 from tests.contract.people import Session
-from tests.contract.test_api_keys_creation import moment
 
 MALFORMED = (
     "czo_",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -25,20 +24,11 @@ from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
 from tests.contract.database import everything, sql
 from tests.contract.deployments import Timed
+from tests.contract.keys import FIELDS, KEY, moment
 from tests.contract.people import Account, Session
 from tests.support.records import a_key
 
-KEY = re.compile(r"czo_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
-FIELDS = {
-    *("id", "key", "name", "prefix", "organizationId", "scopes", "metadata", "enabled"),
-    *("expiresAt", "lastUsedAt", "createdAt"),
-}
-
 Carry = Callable[[Session], dict[str, Any]]
-
-
-def moment(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 async def test_key_is_shown_once_and_has_the_form_of_the_contract(live: Live) -> None:

@@ -12,8 +12,8 @@ from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import Timed
+from tests.contract.keys import moment
 from tests.contract.people import Session
-from tests.contract.test_api_keys_creation import moment
 
 DAY = 86_400
 

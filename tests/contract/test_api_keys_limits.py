@@ -7,26 +7,17 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.types import Receive, Scope, Send
 
-from czo_auth.asgi.authentication import PRINCIPAL, AuthMiddleware
+from czo_auth.asgi.authentication import AuthMiddleware
 from czo_auth.core.events.types import AuditFilter
 from tests.contract.acting import create_key, listed_keys
+from tests.contract.addresses import OFFICE, PROXY, STREET, host, via
 from tests.contract.api import Answer, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
 from tests.contract.deployments import Timed
 from tests.contract.people import Session
 from tests.support.settings import HERE
-
-PROXY = "127.0.0.1"
-"""Where requests within the test's process come from."""
-OFFICE, STREET = "192.0.2.7", "198.51.100.9"
-
-
-def via(*addresses: str) -> dict[str, str]:
-    """Say what a proxy says of the addresses that a request came through."""
-    return {"x-forwarded-for": ", ".join(addresses)}
 
 
 @dataclass
@@ -47,13 +38,6 @@ async def guarded(deploy: Deploy) -> Guarded:
     _, session = await timed.people.newcomer()
     key = await create_key(timed.api, session, allowedIps=[f"::ffff:{OFFICE}", "2001:DB8::/32"])
     return Guarded(timed, session, key)
-
-
-async def host(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer 200 to known callers, 401 to others."""
-    status = 401 if scope["state"][PRINCIPAL] is None else 200
-    await send({"type": "http.response.start", "status": status, "headers": []})
-    await send({"type": "http.response.body", "body": b""})
 
 
 # --- addresses -------------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ import pytest
 from tests.contract.acting import UNKNOWN, create_key, is_accepted, listed_keys
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
+from tests.contract.keys import KEY
 from tests.contract.people import Session
-from tests.contract.test_api_keys_creation import KEY
 
 RECORD = {
     *("id", "name", "start", "prefix", "userId", "referenceId", "configId", "enabled", "expiresAt"),

@@ -14,12 +14,12 @@ from czo_auth.asgi.authentication import AuthMiddleware
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.events.types import AuditFilter
 from tests.contract.acting import create_key, listed_keys
+from tests.contract.addresses import OFFICE, PROXY, STREET, host, via
 from tests.contract.api import Answer, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import Timed
 from tests.contract.people import PASSWORD, Session
-from tests.contract.test_api_keys_limits import OFFICE, PROXY, STREET, host, via
 from tests.support.settings import HERE
 
 DAY_SECONDS = 86_400

@@ -19,8 +19,8 @@ from tests.contract.api import Api
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
 from tests.contract.deployments import Timed
+from tests.contract.keys import FIELDS, moment
 from tests.contract.people import Session
-from tests.contract.test_api_keys_creation import FIELDS, moment
 
 NO_IDS = ("", "not-an-id", UNKNOWN.upper(), UNKNOWN + "0", "%00", "..%2F..", "x" * 300)
 

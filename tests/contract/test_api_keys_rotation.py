@@ -12,8 +12,8 @@ from tests.contract.api import Answer, Api
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
 from tests.contract.deployments import Timed
+from tests.contract.keys import FIELDS, KEY, moment
 from tests.contract.people import Session
-from tests.contract.test_api_keys_creation import FIELDS, KEY, moment
 
 SAME = ("name", "organizationId", "scopes", "metadata", "enabled", "expiresAt")
 

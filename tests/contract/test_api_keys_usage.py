@@ -18,6 +18,7 @@ from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.storage.sqlite_file import TIMEOUT_SECONDS
 from tests.contract.acting import UNKNOWN, create_key, found, graphql, listed_keys
+from tests.contract.addresses import OFFICE, PROXY, STREET, host, via
 from tests.contract.api import Answer, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
@@ -25,7 +26,6 @@ from tests.contract.database import sql
 from tests.contract.deployments import Timed
 from tests.contract.organizations import acme_of
 from tests.contract.people import Session
-from tests.contract.test_api_keys_limits import OFFICE, PROXY, STREET, host, via
 from tests.support.settings import HERE
 
 TODAY = "2025-03-06"

@@ -13,8 +13,8 @@ from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import Timed
+from tests.contract.keys import FIELDS
 from tests.contract.people import Session
-from tests.contract.test_api_keys_creation import FIELDS
 
 
 @dataclass

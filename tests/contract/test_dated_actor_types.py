@@ -18,7 +18,7 @@ from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import THEN, Timed
 from tests.contract.people import Account, Session
-from tests.contract.test_two_factor_policy import acme_of
+from tests.contract.policy import acme_of
 
 DAY = timedelta(days=1)
 START = THEN + 3 * DAY

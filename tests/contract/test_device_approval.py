@@ -14,9 +14,9 @@ from tests.contract.api import Answer
 from tests.contract.checks import accepted
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import Timed
+from tests.contract.mails import mailed
+from tests.contract.oauth import granted, oauth_error
 from tests.contract.people import Session
-from tests.contract.test_account_mails import mailed
-from tests.contract.test_token_exchange import granted, oauth_error
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 CLIENT = "deploy-tool"

@@ -11,8 +11,8 @@ from tests.contract.acting import create_key, found
 from tests.contract.api import Answer
 from tests.contract.checks import accepted
 from tests.contract.deployments import Timed
+from tests.contract.oauth import asking, granted, send
 from tests.contract.people import Session
-from tests.contract.test_token_exchange import asking, granted, send
 
 INACTIVE = {"active": False}
 

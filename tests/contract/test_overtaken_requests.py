@@ -12,7 +12,7 @@ from tests.contract.checks import accepted, refused
 from tests.contract.deployments import Timed
 from tests.contract.passkeys import begin_second_step, begin_sign_in, finish_sign_in, register
 from tests.contract.people import Session
-from tests.contract.test_two_factor_policy import acme_of, said
+from tests.contract.policy import acme_of, said
 from tests.support.authenticator import Authenticator
 from tests.support.interrupt import Act, Interruption
 

@@ -10,8 +10,8 @@ from tests.contract.api import Answer
 from tests.contract.checks import accepted
 from tests.contract.deployments import Timed
 from tests.contract.people import Session
+from tests.contract.policy import REFUSED, Acme, acme_of
 from tests.contract.routes import NOWHERE, PUBLIC, Route, every_route
-from tests.contract.test_two_factor_policy import REFUSED, Acme, acme_of
 
 IN_ORGANIZATION = frozenset({"organization_id", "organizationId"})
 NAMED = IN_ORGANIZATION | {"organizationSlug"}

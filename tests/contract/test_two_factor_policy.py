@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,69 +18,10 @@ from tests.contract.acting import create_key, found, graphql, join
 from tests.contract.api import Answer, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.deployments import Timed
-from tests.contract.people import Account, Session
+from tests.contract.people import Session
+from tests.contract.policy import REFUSED, Acme, acme_of, said
 
-REFUSED = "ORGANIZATION_TWO_FACTOR_REQUIRED"
 DAY = timedelta(days=1)
-
-
-@dataclass
-class Acme:
-    """An organization whose owner has a factor, and a member without one."""
-
-    timed: Timed
-    id: str
-    boss: Account
-    owner: Session
-    account: Account
-    member: Session
-
-    @property
-    def path(self) -> str:
-        return f"/organizations/{self.id}"
-
-    @property
-    def exemption(self) -> str:
-        return f"{self.path}/members/{self.account.id}/two-factor-exemption"
-
-    async def demand(self, from_: datetime | None, grace_days: int | None = None) -> Answer:
-        """Set the rule, by a session whose proof is recent."""
-        body: dict[str, object] = {"requireTwoFactorFrom": said(from_)}
-        if grace_days is not None:
-            body["twoFactorGraceDays"] = grace_days
-        answer = await self.timed.api.patch(self.path, body, bearer=self.owner.token)
-        if answer.status_code != 403:
-            return answer
-        self.owner = await self.timed.people.sign_in(self.boss)
-        return await self.timed.api.patch(self.path, body, bearer=self.owner.token)
-
-    async def due_at(self) -> str | None:
-        """Say from when on the member is refused, as both routes say it."""
-        api = self.timed.api
-        session = accepted(await api.get("/session", bearer=self.member.token))["session"]
-        state = await self.timed.people.two_factor(self.member)
-        assert session["twoFactorDueAt"] == state["twoFactorDueAt"]
-        due_at: str | None = state["twoFactorDueAt"]
-        return due_at
-
-    async def is_refused(self) -> bool:
-        answer = await self.timed.api.get(self.path, bearer=self.member.token)
-        if answer.status_code == 200:
-            return False
-        refused(answer, 403, REFUSED)
-        return True
-
-
-def said(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-async def acme_of(timed: Timed, role: str = "admin") -> Acme:
-    boss, owner = await timed.people.enrolled()
-    account, member = await timed.people.newcomer()
-    organization = await found(timed.api, owner)
-    await join(timed.api, owner, organization, (account, member), role)
-    return Acme(timed, organization, boss, owner, account, member)
 
 
 async def report(acme: Acme, query: str = "") -> dict[str, Any]:

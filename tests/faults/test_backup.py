@@ -18,8 +18,8 @@ from tests.contract.acting import eventually, is_accepted
 from tests.contract.api import Api
 from tests.contract.conftest import DRIFT
 from tests.contract.database import sql
+from tests.contract.outages import ENV
 from tests.contract.people import People
-from tests.contract.test_faults import ENV
 from tests.faults.books import faults_of
 from tests.faults.users import Memory, Person, Users
 

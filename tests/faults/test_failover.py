@@ -13,10 +13,10 @@ from tests.attacks.conftest import scattering_client
 from tests.contract.acting import eventually
 from tests.contract.api import Api
 from tests.contract.conftest import DRIFT
+from tests.contract.outages import ENV
 from tests.contract.people import People
-from tests.contract.test_faults import ENV
 from tests.faults.books import faults_of
-from tests.faults.test_kills import still_counts
+from tests.faults.kills import still_counts
 from tests.faults.users import Person, Users
 from tests.support.postgres import SUPERUSER, PostgresServer, Replica
 from tests.support.server import RunningServer

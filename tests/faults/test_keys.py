@@ -12,9 +12,10 @@ from tests.conftest import StartServer
 from tests.contract.api import Api
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import DRIFT
+from tests.contract.database import spoil, stored_secret
 from tests.contract.databases import Databases
+from tests.contract.outages import ENV
 from tests.contract.people import People
-from tests.contract.test_faults import ENV, spoil, stored_secret
 from tests.support.server import RunningServer
 from tests.support.settings import KEY
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.conftest import scattering_client
-from tests.contract.acting import eventually, is_accepted
+from tests.contract.acting import eventually
 from tests.contract.api import Api
 from tests.contract.conftest import DRIFT
 from tests.contract.database import is_sqlite, sql
@@ -28,13 +28,13 @@ from tests.contract.databases import Databases
 from tests.contract.deployments import Prepared
 from tests.contract.people import People
 from tests.faults.books import faults_of
+from tests.faults.kills import IN_FULL, is_whole, still_counts
 from tests.faults.users import Users
 from tests.support.server import RunningServer
 from tests.support.settings import KEY
 
 pytestmark = pytest.mark.each_database
 
-IN_FULL = "FAULT_KILLS" in os.environ
 KILLS = int(os.environ.get("FAULT_KILLS", "2"))
 WORKERS = {"sqlite-1": 1, "sqlite-4": 4, "postgres-4": 4}
 CRASH_LOOP_SECONDS = 6.0
@@ -151,15 +151,6 @@ async def kill_again_and_again(deployment: Deployment) -> None:
         assert users.memory.answered > 5 * KILLS
 
 
-async def still_counts(users: Users) -> None:
-    """Ask the server itself about the newest of what it had acknowledged."""
-    memory = users.memory
-    for text, (_, lives) in list(memory.keys.items())[-6:]:
-        assert await is_accepted(users.api, text) is lives
-    for session in list(memory.sessions.values())[-3:]:
-        assert await users.people.is_alive(session)
-
-
 async def every_event_arrives(deployment: Deployment) -> None:
     """S34: each at least once, and in order for each user at its first coming."""
     recorded = await sql(deployment.url, "SELECT id, user_id FROM {}events ORDER BY sequence")
@@ -174,12 +165,3 @@ async def every_event_arrives(deployment: Deployment) -> None:
     lines = [line for line in deployment.events.read_text().splitlines() if is_whole(line)]
     arrived = list(dict.fromkeys(json.loads(line)["id"] for line in lines))
     assert arrived == [event for event, _ in recorded]
-
-
-def is_whole(line: str) -> bool:
-    """Say whether *line* was not torn by the kill."""
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True

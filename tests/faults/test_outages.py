@@ -25,10 +25,10 @@ from tests.contract.api import Api
 from tests.contract.conftest import DRIFT
 from tests.contract.database import is_sqlite, sql, sqlite_file
 from tests.contract.databases import Databases, PostgresDatabases
+from tests.contract.outages import ENV, all_of, all_unavailable, scenario
 from tests.contract.people import People
-from tests.contract.test_faults import ENV, all_of, all_unavailable, scenario
 from tests.faults.books import faults_of
-from tests.faults.test_kills import IN_FULL, still_counts
+from tests.faults.kills import IN_FULL, still_counts
 from tests.faults.users import Person, Users
 from tests.support.postgres import PostgresServer
 from tests.support.processes import needs_file_limits

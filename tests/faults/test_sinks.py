@@ -13,9 +13,9 @@ from tests.contract.acting import create_key, eventually
 from tests.contract.api import Api
 from tests.contract.database import sql
 from tests.contract.databases import SqliteDatabases
+from tests.contract.outages import ENV
 from tests.contract.people import People
-from tests.contract.test_faults import ENV
-from tests.faults.test_kills import IN_FULL
+from tests.faults.kills import IN_FULL
 
 DOWN_SECONDS = 150.0 if IN_FULL else 2.0
 

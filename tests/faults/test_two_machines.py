@@ -27,10 +27,10 @@ from tests.contract.api import Api
 from tests.contract.checks import accepted
 from tests.contract.conftest import DRIFT
 from tests.contract.database import sql
+from tests.contract.outages import ENV
 from tests.contract.people import Account, People
-from tests.contract.test_faults import ENV
 from tests.faults.books import losses_of
-from tests.faults.test_kills import is_whole, still_counts
+from tests.faults.kills import is_whole, still_counts
 from tests.faults.users import Person, Users
 from tests.faults.walk import BOUND_SECONDS, walk
 from tests.support import rabbitmq

@@ -17,10 +17,10 @@ from czo_auth.cli.command import CANNOT_START
 from tests.contract.acting import eventually
 from tests.contract.api import Api
 from tests.contract.conftest import DRIFT
+from tests.contract.outages import ENV
 from tests.contract.people import People
-from tests.contract.test_faults import ENV
 from tests.faults.books import faults_of
-from tests.faults.test_kills import still_counts
+from tests.faults.kills import still_counts
 from tests.faults.users import Person, Users
 from tests.migrations.versions import NEXT, earlier_version, next_version
 from tests.support.fleet import Fleet

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.contract.checks import accepted
-from tests.contract.test_account_mails import mailed, secure_account_token
+from tests.contract.mails import mailed, secure_account_token
 from tests.web.conftest import Pages
 
 WORDS = {"en": "This was not me", "fr": "Ce n’était pas moi", "de": "Das war ich nicht"}
