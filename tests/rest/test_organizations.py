@@ -10,12 +10,14 @@ import pytest
 from fastapi.routing import APIRoute
 
 from czo_auth.rest import invitations, organizations
-from czo_auth.rest.better_auth import organization as better_auth
+from czo_auth.rest.better_auth import invitation as client_invitation
+from czo_auth.rest.better_auth import member as client_member
+from czo_auth.rest.better_auth import organization as client_organization
 from tests.rest.callers import TIME, UNKNOWN, Caller, ok, refused
 
 ROUTES = [
     route
-    for module in (organizations, invitations, better_auth)
+    for module in (organizations, invitations, client_organization, client_member, client_invitation)
     for route in module.routes.router.routes
     if isinstance(route, APIRoute)
 ]

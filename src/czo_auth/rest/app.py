@@ -38,6 +38,8 @@ from czo_auth.rest import (
 )
 from czo_auth.rest.better_auth import account as better_auth_account
 from czo_auth.rest.better_auth import api_key as better_auth_api_key
+from czo_auth.rest.better_auth import invitation as better_auth_invitation
+from czo_auth.rest.better_auth import member as better_auth_member
 from czo_auth.rest.better_auth import organization as better_auth_organization
 from czo_auth.rest.openapi.viewer import add_viewer
 
@@ -60,7 +62,13 @@ NATIVE = (
     oauth,
     devices,
 )
-BETTER_AUTH = (better_auth_account, better_auth_api_key, better_auth_organization)
+BETTER_AUTH = (
+    better_auth_account,
+    better_auth_api_key,
+    better_auth_organization,
+    better_auth_member,
+    better_auth_invitation,
+)
 
 
 def rest_app(app_state: AppState, *, title: str = "czo-auth", version: str) -> FastAPI:
