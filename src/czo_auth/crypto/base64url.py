@@ -3,7 +3,8 @@
 import binascii
 
 _TO_URL = bytes.maketrans(b"+/", b"-_")
-_FROM_URL = bytes.maketrans(b"-_", b"+/")
+# What only the other alphabet or padding uses becomes a character that no encoding has.
+_FROM_URL = bytes.maketrans(b"-_+/=", b"+/!!!")
 
 
 def encode(raw: bytes) -> str:
@@ -21,7 +22,8 @@ def decode(text: str) -> bytes:
     Raises:
         ValueError: Padding, a foreign character, an impossible length, or unused bits that are not zero.
     """
-    raw = binascii.a2b_base64(text.encode("ascii").translate(_FROM_URL) + b"=" * (-len(text) % 4))
-    if encode(raw) != text:
+    padded = text.encode("ascii").translate(_FROM_URL) + b"=" * (-len(text) % 4)
+    raw = binascii.a2b_base64(padded)
+    if binascii.b2a_base64(raw, newline=False) != padded:
         raise ValueError("The text is not canonical base64url.")
     return raw

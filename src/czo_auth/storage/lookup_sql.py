@@ -198,26 +198,27 @@ def _restrictions(row: Any) -> KeyRestrictions:
 def session_record(row: Any) -> CredentialRecord:
     """Read a row of `LookupSql.session` or `LookupSql.session_by_id`."""
     owns_factor, has_passkey, has_factor = _FACTORS[row[5]]
+    # By position, as for a key, up to where the two differ.
     return CredentialRecord(
-        id=row[0],
-        user_id=row[1],
-        actor_type=row[2],
-        actor_types=_word_set(row[3]),
-        banned=bool(row[4]),
-        owns_factor=owns_factor,
-        has_passkey=has_passkey,
-        has_factor=has_factor,
-        organization_id=row[6],
-        organization_role=row[7],
-        expires_at=_time(row[8]),
+        row[0],
+        row[1],
+        row[2],
+        _word_set(row[3]),
+        row[4] != 0,
+        owns_factor,
+        has_passkey,
+        has_factor,
+        row[6],
+        row[7],
+        _time(row[8]),
+        _time(row[14]),
+        _StoredGrants(row[16], row[17]),
+        _time(row[15]),
         aal=row[9],
         amr=_words(row[10]),
         auth_time=_time(row[11]),
         factor_proved_at=_time(row[12]),
         lineage_id=row[13],
-        last_used_at=_time(row[14]),
-        grants=_StoredGrants(row[16], row[17]),
-        two_factor_due_at=_time(row[15]),
         renew_by=_time(row[18]),
     )
 

@@ -139,3 +139,23 @@ def test_nothing_is_signed_or_believed_before_the_keys_are_loaded() -> None:
     with pytest.raises(StorageUnavailable):
         empty.verify(token, now=NOW)
     assert empty.jwks(now=NOW) == {"keys": []}
+
+
+def test_key_counts_until_it_is_over_whatever_was_verified_before() -> None:
+    ends_at = NOW + timedelta(minutes=5)
+    made = loaded(replace(NEW, expires_at=ends_at))
+    token = made.sign(SESSION, restricted=False, now=NOW)
+    made.verify(token, now=ends_at - timedelta(milliseconds=1))
+    with pytest.raises(jwt.UnknownSigningKey):
+        made.verify(token, now=ends_at)
+    # A clock that is set back.
+    assert made.verify(token, now=NOW).session_id == "s1"
+
+
+def test_loaded_keys_take_the_place_of_those_before_at_once() -> None:
+    made = loaded(NEW)
+    token = made.sign(SESSION, restricted=False, now=NOW)
+    made.verify(token, now=NOW)
+    made.load([OLD], RING, now=NOW)
+    with pytest.raises(jwt.UnknownSigningKey):
+        made.verify(token, now=NOW)

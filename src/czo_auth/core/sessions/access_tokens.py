@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple, cast
 
 from czo_auth.core.errors import InvalidToken, StorageUnavailable
 from czo_auth.core.limits import MAX_EXCHANGED_SECONDS
@@ -19,6 +20,8 @@ SIGNING_KEY = "signing-key"
 LEEWAY_SECONDS = 60
 
 
+_FAR: Final = datetime.max.replace(tzinfo=UTC)
+
 MAX_EXCHANGED_LIFETIME = timedelta(seconds=MAX_EXCHANGED_SECONDS)
 """
 The lifetime of a token that an API key was exchanged for: elsewhere it can outlive a revocation of the key by this
@@ -26,10 +29,11 @@ much.
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifiedToken:
+class VerifiedToken(NamedTuple):
     """
     The claims of a valid access token that are used here: whose it is, and when it is valid.
+
+    A tuple, for the same reason as `czo_auth.core.transaction.CredentialRecord`.
 
     Attributes:
         session_id: The session that it belongs to; None for a token that an API key was exchanged for.
@@ -71,6 +75,20 @@ class ExchangedToken:
     ends_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _CurrentVerifier:
+    """
+    A verifier with those of the keys *stored* that are live from *since* until the first of them is over.
+
+    A clock that is set back must not leave out a key that is live again.
+    """
+
+    verifier: jwt.Verifier
+    stored: tuple[StoredSigningKey, ...]
+    since: datetime
+    until: datetime
+
+
 class AccessTokens:
     """
     Signs and verifies with the keys that were last loaded from the database.
@@ -85,7 +103,7 @@ class AccessTokens:
         self.audience = audience
         self.lifetime = lifetime
         self._private: dict[str, jwt.SigningKey] = {}
-        self._verifiers: dict[tuple[str, ...], jwt.Verifier] = {}
+        self._current: _CurrentVerifier | None = None
         self._stored: tuple[StoredSigningKey, ...] = ()
 
     @property
@@ -111,7 +129,6 @@ class AccessTokens:
             if key.signs(now)
         }
         self._stored = tuple(stored)
-        self._verifiers = {}
 
     def knows(self, kid: str, *, now: datetime) -> bool:
         """Whether the key *kid* is loaded and has not expired."""
@@ -122,7 +139,7 @@ class AccessTokens:
         return {"keys": [key.public_jwk for key in self._live(now)]}
 
     def _live(self, now: datetime) -> tuple[StoredSigningKey, ...]:
-        return tuple(key for key in self._stored if key.expires_at is None or key.expires_at > now)
+        return _live(self._stored, now=now)
 
     def _signing_key(self, now: datetime) -> jwt.SigningKey:
         """
@@ -137,17 +154,20 @@ class AccessTokens:
         return self._private[signing[-1]]
 
     def _verifier(self, now: datetime) -> jwt.Verifier:
-        live = self._live(now)
-        kids = tuple(key.kid for key in live)
-        if kids not in self._verifiers:
+        current = self._current
+        # By what it was made of: another thread may load newer keys meanwhile.
+        if current is None or current.stored is not self._stored or not current.since <= now < current.until:
+            stored = self._stored
+            live = _live(stored, now=now)
             verifier = jwt.Verifier(
                 {key.kid: key.public_jwk for key in live},
                 issuer=self.issuer,
                 audience=self.audience,
                 leeway_seconds=LEEWAY_SECONDS,
             )
-            self._verifiers = {kids: verifier}
-        return self._verifiers[kids]
+            until = min((key.expires_at for key in live if key.expires_at is not None), default=_FAR)
+            self._current = current = _CurrentVerifier(verifier, stored, since=now, until=until)
+        return current.verifier
 
     def sign(self, session: Session, *, restricted: bool, now: datetime) -> str:
         """Sign a token for *session*; it never outlives the session."""
@@ -214,7 +234,8 @@ class AccessTokens:
             raise
         except jwt.InvalidToken:
             raise InvalidToken from None
-        issued_at, ends_at = int(str(claims["iat"])), int(str(claims["exp"]))
+        # The verifier has checked that they are.
+        issued_at, ends_at = cast("int", claims["iat"]), cast("int", claims["exp"])
         return VerifiedToken(
             session_id=_text(claims.get("sid")),
             api_key_id=_text(claims.get("client_id")),
@@ -227,6 +248,10 @@ class AccessTokens:
             valid_from=float(issued_at - LEEWAY_SECONDS),
             expires_at=float(ends_at + LEEWAY_SECONDS),
         )
+
+
+def _live(stored: Sequence[StoredSigningKey], *, now: datetime) -> tuple[StoredSigningKey, ...]:
+    return tuple(key for key in stored if key.expires_at is None or key.expires_at > now)
 
 
 def _text(claim: object) -> str | None:

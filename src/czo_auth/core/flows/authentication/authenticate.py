@@ -284,8 +284,11 @@ class Authenticate:
         principal = self._session(found, now=now)
         if principal.user_id != verified.subject:
             raise InvalidToken
-        until = min(self._end_of_session(found, now=now), datetime.fromtimestamp(verified.expires_at, UTC))
-        self._cache.put(digest, principal, change_token=change_token, until=until, now=now)
+        if change_token is not None:
+            until = min(
+                self._end_of_session(found, now=now), datetime.fromtimestamp(verified.expires_at, UTC)
+            )
+            self._cache.put(digest, principal, change_token=change_token, until=until, now=now)
         self._count_use(principal, client=client, now=now)
         return principal
 
@@ -394,7 +397,6 @@ class Authenticate:
         services = self._services
         administers = services.actors.administers(found.actor_type)
         must_enroll = must_renew(found.renew_by, now=now) or self._must_enroll(found, now=now)
-        demands_passkey = services.actors.demand_passkey(found.actor_types, found.grants, now=now)
         is_member = found.organization_role is not None
         return Principal(
             kind="session",
@@ -410,8 +412,8 @@ class Authenticate:
             expires_at=found.expires_at,
             lineage_id=found.lineage_id,
             restricted_to=TWO_FACTOR_SETUP if must_enroll else None,
-            requires_passkey=demands_passkey
-            and found.has_passkey
+            requires_passkey=found.has_passkey
+            and services.actors.demand_passkey(found.actor_types, found.grants, now=now)
             and not is_phishing_resistant(aal=found.aal, amr=found.amr),
             administers=administers,
             organization_demands_factor=is_member and found.is_refused(now=now),
