@@ -22,7 +22,9 @@ def rows(reported: dict[str, Any]) -> list[str]:
         memory = f"{server['memory_before_mib']:.0f} and {server['memory_after_mib']:.0f} MiB"
         # Runs before this was counted do not say it.
         refused = (
-            f", {len(server['only_refused'])} of which were only refused" if "only_refused" in server else ""
+            f"; {len(server['only_refused'])} operations were only refused"
+            if "only_refused" in server
+            else ""
         )
         seen = (
             f"{server['requests']:,} requests to {server['operations']} operations ({shares}){refused}: "
