@@ -167,7 +167,7 @@ async def test_uses_of_a_key_that_is_held_are_left_out(rows: Rows) -> None:
     user, usage = await rows.user(), KeyUsage()
     held, other = await rows.key(user), await rows.key(user)
     for each in (held, other, replace(other, id=an_id())):
-        usage.saw(each.id, stored=None, address=None, now=NOW)
+        usage.count_use(each.id, stored=None, address=None, now=NOW)
     gathered = usage.take()
 
     async def days() -> list[int]:

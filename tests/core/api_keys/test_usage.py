@@ -14,8 +14,8 @@ MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 
 
-def saw(usage: KeyUsage, key_id: str, *, stored: datetime | None = None, now: datetime = NOW) -> None:
-    usage.saw(key_id, stored=stored, address=None, now=now)
+def count_use(usage: KeyUsage, key_id: str, *, stored: datetime | None = None, now: datetime = NOW) -> None:
+    usage.count_use(key_id, stored=stored, address=None, now=now)
 
 
 def latest(usage: KeyUsage) -> dict[str, datetime]:
@@ -30,62 +30,62 @@ def days(gathered: GatheredUses) -> dict[tuple[str, date], tuple[int, int]]:
 # --- when a key was last used ----------------------------------------------------------------------------------------
 def test_first_use_is_gathered_once() -> None:
     usage = KeyUsage()
-    saw(usage, "a")
+    count_use(usage, "a")
     assert latest(usage) == {"a": NOW}
     assert not usage.take()
 
 
 def test_key_is_noted_at_most_once_a_minute() -> None:
     usage = KeyUsage()
-    saw(usage, "a")
+    count_use(usage, "a")
     usage.take()
-    saw(usage, "a", now=NOW + MINUTE - timedelta(milliseconds=1))
+    count_use(usage, "a", now=NOW + MINUTE - timedelta(milliseconds=1))
     assert latest(usage) == {}
-    saw(usage, "a", now=NOW + MINUTE)
+    count_use(usage, "a", now=NOW + MINUTE)
     assert latest(usage) == {"a": NOW + MINUTE}
 
 
 def test_uses_of_other_keys_in_between_change_nothing() -> None:
     usage = KeyUsage()
     for name in "ab":
-        saw(usage, name)
+        count_use(usage, name)
     usage.take()
     for name in "ab":
-        saw(usage, name)
+        count_use(usage, name)
     assert latest(usage) == {}
 
 
 def test_what_another_process_wrote_counts_from_then_on() -> None:
     usage = KeyUsage()
-    saw(usage, "a", stored=NOW, now=NOW + MINUTE / 2)
+    count_use(usage, "a", stored=NOW, now=NOW + MINUTE / 2)
     # The next use is remembered, and comes without what the database says.
-    saw(usage, "a", now=NOW + MINUTE / 2)
+    count_use(usage, "a", now=NOW + MINUTE / 2)
     assert latest(usage) == {}
-    saw(usage, "a", now=NOW + MINUTE)
+    count_use(usage, "a", now=NOW + MINUTE)
     assert latest(usage) == {"a": NOW + MINUTE}
 
 
 def test_what_another_process_wrote_later_counts_more_than_ones_own() -> None:
     usage = KeyUsage()
-    saw(usage, "a")
+    count_use(usage, "a")
     usage.take()
-    saw(usage, "a", stored=NOW + MINUTE, now=NOW + MINUTE * 1.5)
-    saw(usage, "a", stored=NOW, now=NOW + MINUTE * 1.5)
+    count_use(usage, "a", stored=NOW + MINUTE, now=NOW + MINUTE * 1.5)
+    count_use(usage, "a", stored=NOW, now=NOW + MINUTE * 1.5)
     assert latest(usage) == {}
 
 
 def test_clock_that_was_set_back_notes_nothing() -> None:
     usage = KeyUsage()
-    saw(usage, "a")
+    count_use(usage, "a")
     usage.take()
-    saw(usage, "a", now=NOW - timedelta(hours=1))
+    count_use(usage, "a", now=NOW - timedelta(hours=1))
     assert latest(usage) == {}
 
 
 def test_latest_state_of_the_database_replaces_an_earlier_one() -> None:
     usage = KeyUsage()
-    saw(usage, "a", stored=NOW, now=NOW + MINUTE - timedelta(seconds=1))
-    saw(usage, "a", stored=NOW - MINUTE, now=NOW + MINUTE - timedelta(seconds=1))
+    count_use(usage, "a", stored=NOW, now=NOW + MINUTE - timedelta(seconds=1))
+    count_use(usage, "a", stored=NOW - MINUTE, now=NOW + MINUTE - timedelta(seconds=1))
     assert latest(usage) == {}
 
 
@@ -101,7 +101,7 @@ def test_latest_state_of_the_database_replaces_an_earlier_one() -> None:
 )
 def test_of_an_address_only_the_network_is_noted(address: str | None, network: str | None) -> None:
     usage = KeyUsage()
-    usage.saw("a", stored=None, address=lambda: address, now=NOW)
+    usage.count_use("a", stored=None, address=lambda: address, now=NOW)
     assert usage.take().latest == {"a": LastUse(NOW, network)}
 
 
@@ -114,10 +114,10 @@ def test_address_is_asked_once_a_minute_and_not_at_all_where_it_is_not_recorded(
 
     usage = KeyUsage()
     for _ in range(5):
-        usage.saw("a", stored=None, address=address, now=NOW)
+        usage.count_use("a", stored=None, address=address, now=NOW)
     assert len(asked) == 1
     silent = KeyUsage(records_addresses=False)
-    silent.saw("a", stored=None, address=address, now=NOW)
+    silent.count_use("a", stored=None, address=address, now=NOW)
     assert len(asked) == 1
     assert silent.take().latest == {"a": LastUse(NOW, None)}
 
@@ -126,9 +126,9 @@ def test_address_is_asked_once_a_minute_and_not_at_all_where_it_is_not_recorded(
 def test_every_use_and_every_refusal_is_counted() -> None:
     usage = KeyUsage()
     for _ in range(3):
-        saw(usage, "a")
-    usage.saw_refused("a", now=NOW)
-    usage.saw_refused("b", now=NOW)
+        count_use(usage, "a")
+    usage.count_refusal("a", now=NOW)
+    usage.count_refusal("b", now=NOW)
     assert days(usage.take()) == {("a", TODAY): (3, 1), ("b", TODAY): (0, 1)}
 
 
@@ -136,32 +136,32 @@ def test_day_changes_at_midnight_in_utc_and_back_with_the_clock() -> None:
     usage = KeyUsage()
     midnight = datetime(2026, 2, 14, tzinfo=UTC)
     for at in (midnight - timedelta(milliseconds=1), midnight, midnight + DAY, midnight - DAY / 2):
-        saw(usage, "a", now=at)
-    usage.saw_refused("a", now=midnight)
+        count_use(usage, "a", now=at)
+    usage.count_refusal("a", now=midnight)
     assert days(usage.take()) == {
         ("a", TODAY): (2, 0),
         ("a", TODAY + DAY): (1, 1),
         ("a", TODAY + 2 * DAY): (1, 0),
     }
-    saw(usage, "a", now=midnight - DAY / 2)
+    count_use(usage, "a", now=midnight - DAY / 2)
     assert days(usage.take()) == {("a", TODAY): (1, 0)}
 
 
 def test_what_is_counted_after_a_take_is_not_in_what_was_taken() -> None:
     usage = KeyUsage()
-    saw(usage, "a")
+    count_use(usage, "a")
     taken = usage.take()
-    saw(usage, "a")
+    count_use(usage, "a")
     assert days(taken) == days(usage.take()) == {("a", TODAY): (1, 0)}
 
 
 def test_what_could_not_be_written_is_taken_back_and_newer_uses_win() -> None:
     usage = KeyUsage()
     for name in "ab":
-        saw(usage, name)
-    usage.saw_refused("b", now=NOW)
+        count_use(usage, name)
+    usage.count_refusal("b", now=NOW)
     gathered = usage.take()
-    saw(usage, "a", now=NOW + MINUTE)
+    count_use(usage, "a", now=NOW + MINUTE)
     usage.give_back(gathered)
     taken = usage.take()
     assert {key_id: last.at for key_id, last in taken.latest.items()} == {"a": NOW + MINUTE, "b": NOW}
@@ -172,7 +172,7 @@ def test_days_are_reported_in_one_order() -> None:
     usage = KeyUsage()
     for at in (NOW + DAY, NOW):
         for name in "ba":
-            saw(usage, name, now=at)
+            count_use(usage, name, now=at)
     reported = [(key_id, each.day) for key_id, each in usage.take().days()]
     assert reported == [("a", TODAY), ("a", TODAY + DAY), ("b", TODAY), ("b", TODAY + DAY)]
 
@@ -181,20 +181,20 @@ def test_days_are_reported_in_one_order() -> None:
 def test_memory_of_noted_keys_is_bounded() -> None:
     usage = KeyUsage()
     for number in range(100_001):
-        saw(usage, str(number))
-        usage.saw_refused(str(number), now=NOW)
+        count_use(usage, str(number))
+        usage.count_refusal(str(number), now=NOW)
     gathered = usage.take()
     counted = [gathered.latest, gathered.used[TODAY], gathered.refused[TODAY]]
     assert [len(each) for each in counted] == [100_000] * 3
-    saw(usage, "one more")
-    saw(usage, "0")
+    count_use(usage, "one more")
+    count_use(usage, "0")
     assert set(latest(usage)) == {"one more", "0"}
 
 
 def test_what_is_given_back_is_bounded() -> None:
     usage = KeyUsage()
     for number in range(100_000):
-        saw(usage, str(number))
+        count_use(usage, str(number))
     usage.give_back(GatheredUses(latest={"older": LastUse(NOW, None)}, used={TODAY: {"older": 1}}))
     gathered = usage.take()
     assert "older" not in gathered.latest

@@ -118,7 +118,9 @@ class KeyUsage:
         self._refused_today: dict[str, int] = {}
         self._begins = self._ends = datetime.max.replace(tzinfo=UTC)
 
-    def saw(self, key_id: str, *, stored: datetime | None, address: Address | None, now: datetime) -> None:
+    def count_use(
+        self, key_id: str, *, stored: datetime | None, address: Address | None, now: datetime
+    ) -> None:
         """
         Count a use at *now*.
 
@@ -144,8 +146,8 @@ class KeyUsage:
         if key_id in self._seen or len(self._seen) < _MAX_COUNT:
             self._seen[key_id] = LastUse(now, self._network(address))
 
-    def saw_refused(self, key_id: str, *, now: datetime) -> None:
-        """Count the refusal of a known key."""
+    def count_refusal(self, key_id: str, *, now: datetime) -> None:
+        """Count a refusal of a known key."""
         if not self._begins <= now < self._ends:
             self._turn_to(now)
         _add(self._refused_today, key_id, 1)

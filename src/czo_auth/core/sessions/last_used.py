@@ -24,7 +24,7 @@ class SessionUses:
         self._noted: dict[str, datetime] = {}
         self._seen: dict[str, datetime] = {}
 
-    def saw(self, session_id: str, *, now: datetime) -> None:
+    def record_use(self, session_id: str, *, now: datetime) -> None:
         """Record a use at *now*; the database is updated only now and then."""
         if len(self._latest) >= _MAX_COUNT:
             self._latest.clear()

@@ -326,7 +326,7 @@ async def test_use_that_still_waits_in_a_batch_keeps_the_key(deployment: Deploym
     await processes.keep(23.01)
     used = NOW + 30 * DAY - MINUTE
     for uses, key in zip(processes.uses, (mine, theirs), strict=True):
-        uses.saw(key.id, stored=None, address=None, now=used)
+        uses.count_use(key.id, stored=None, address=None, now=used)
     await processes.keep(30.04)
     assert await deployment.events(EXPIRED) == []
     await processes.there.flush_key_uses()
@@ -345,7 +345,7 @@ async def test_nothing_ends_for_disuse_within_an_hour_of_an_outage(
     processes = Processes(deployment)
     await processes.keep(23.01)
     processes.now = NOW + 40 * DAY
-    processes.uses[0].saw("nobody", stored=None, address=None, now=NOW)
+    processes.uses[0].count_use("nobody", stored=None, address=None, now=NOW)
     unreachable = open_storage("postgresql://nobody@127.0.0.1:1/nothing")
     with monkeypatch.context() as outage:
         outage.setattr(processes.here, "_transactions", unreachable.transactions)

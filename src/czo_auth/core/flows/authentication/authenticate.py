@@ -134,7 +134,7 @@ class Authenticate:
             self._cache.put(
                 digest, principal, change_token=change_token, until=self._until(found, now=now), now=now
             )
-        self._key_usage.saw(found.id, stored=found.last_used_at, address=client, now=now)
+        self._key_usage.count_use(found.id, stored=found.last_used_at, address=client, now=now)
         return principal
 
     async def _admit(
@@ -146,15 +146,15 @@ class Authenticate:
         try:
             limits = await self._restrictions.admit(key, client=client, now=now)
         except (IpAddressNotAllowed, ApiKeyLimited):
-            self._key_usage.saw_refused(key_id, now=now)
+            self._key_usage.count_refusal(key_id, now=now)
             raise
-        self._key_usage.saw(key_id, stored=stored, address=client, now=now)
+        self._key_usage.count_use(key_id, stored=stored, address=client, now=now)
         return principal if limits is None else replace(principal, limits=limits)
 
     def _count_if_off(self, found: CredentialRecord, *, now: datetime) -> None:
         """Count the refusal of a disabled or expired key."""
         if not found.enabled or (found.expires_at is not None and found.expires_at <= now):
-            self._key_usage.saw_refused(found.id, now=now)
+            self._key_usage.count_refusal(found.id, now=now)
 
     async def check_owner(self, key: str, *, now: datetime) -> None:
         """
@@ -349,14 +349,14 @@ class Authenticate:
             return await self._admit(restricted, stored=found.last_used_at, client=client, now=now)
         if is_lasting:
             self._cache.put(digest, principal, change_token=change_token, until=until, now=now)
-        self._key_usage.saw(found.id, stored=found.last_used_at, address=client, now=now)
+        self._key_usage.count_use(found.id, stored=found.last_used_at, address=client, now=now)
         return principal
 
     def _count_use(self, principal: Principal, *, client: ClientAddress | None, now: datetime) -> None:
         if principal.api_key_id is not None:
-            self._key_usage.saw(principal.api_key_id, stored=None, address=client, now=now)
+            self._key_usage.count_use(principal.api_key_id, stored=None, address=client, now=now)
         elif principal.session_id is not None:
-            self._session_uses.saw(principal.session_id, now=now)
+            self._session_uses.record_use(principal.session_id, now=now)
 
     def _end_of_session(self, found: CredentialRecord | None, *, now: datetime) -> datetime:
         """Return how long a session that is used now may be cached."""
