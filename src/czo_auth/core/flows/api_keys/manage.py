@@ -36,10 +36,10 @@ from czo_auth.core.flows.api_keys.new_key import (
     NewApiKey,
     check_overlap,
     check_replaceable,
-    draw_key,
     find_longest_days,
+    generate_key,
+    generate_key_text,
     key_event,
-    new_text,
     store_key,
     store_successor,
 )
@@ -60,7 +60,7 @@ class PreparedApiKey:
     """A key that was checked and generated, but is not stored yet."""
 
     principal: Principal
-    drawn: CreatedApiKey
+    generated: CreatedApiKey
 
 
 class ManageApiKeys:
@@ -85,7 +85,7 @@ class ManageApiKeys:
         prepared = self.prepare(new, context=context)
         made = await self._services.transactions.run(lambda tx: self.store(tx, prepared), context)
         self.tell_creation(made, context=context)
-        return CreatedApiKey(api_key=made, key=prepared.drawn.key)
+        return CreatedApiKey(api_key=made, key=prepared.generated.key)
 
     def tell_creation(self, made: ApiKey, *, context: Context) -> None:
         """Mail the owner that a key was created with their session."""
@@ -109,7 +109,7 @@ class ManageApiKeys:
         principal = context.caller
         owner = _owner_of(principal)
         return PreparedApiKey(
-            principal=principal, drawn=draw_key(self._services, new, owner, now=context.now)
+            principal=principal, generated=generate_key(self._services, new, owner, now=context.now)
         )
 
     def store(self, tx: Transaction, prepared: PreparedApiKey) -> ApiKey:
@@ -120,7 +120,7 @@ class ManageApiKeys:
             LifetimeTooLong, NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope,
             ApiKeyLimitReached, RateLimited, InvalidToken: As `create`.
         """
-        principal, api_key = prepared.principal, prepared.drawn.api_key
+        principal, api_key = prepared.principal, prepared.generated.api_key
         longest_days = self._lock_longest_days(tx, api_key.organization_id)
         owner = _lock_owner(tx, principal)
         role = self._check_organization(tx, principal, api_key.organization_id)
@@ -129,7 +129,7 @@ class ManageApiKeys:
         if tx.api_keys.count_live(principal.require_user(), now=tx.now) >= limit:
             raise ApiKeyLimitReached
         self._count_creation(tx, principal)
-        return store_key(tx, prepared.drawn, longest_days=longest_days)
+        return store_key(tx, prepared.generated, longest_days=longest_days)
 
     async def check_creation(
         self, *, organization_id: str | None, scopes: Collection[str], context: Context
@@ -339,7 +339,7 @@ class ManageApiKeys:
         """
         principal = context.caller
         check_overlap(self._services, overlap)
-        text = new_text(self._services)
+        text = generate_key_text(self._services)
 
         def replace_key(tx: Transaction) -> ApiKey:
             longest_days = self._lock_longest_days(tx, _own(tx, principal, key_id).organization_id)

@@ -64,7 +64,7 @@ class KeyOwner:
     created_by: str | None = None
 
 
-def draw_key(services: Services, new: NewApiKey, owner: KeyOwner, *, now: datetime) -> CreatedApiKey:
+def generate_key(services: Services, new: NewApiKey, owner: KeyOwner, *, now: datetime) -> CreatedApiKey:
     """
     Check the request, and generate the key; nothing is stored yet.
 
@@ -78,7 +78,7 @@ def draw_key(services: Services, new: NewApiKey, owner: KeyOwner, *, now: dateti
     rate_limit = new.rate_limit.on(None)
     key_id = new_id(now)
     quota = new.quota.on(None, key_id=key_id)
-    key = new_text(services)
+    key = generate_key_text(services)
     api_key = ApiKey(
         id=key_id,
         user_id=owner.user_id,
@@ -104,21 +104,21 @@ def draw_key(services: Services, new: NewApiKey, owner: KeyOwner, *, now: dateti
     return CreatedApiKey(api_key=api_key, key=key)
 
 
-def new_text(services: Services) -> str:
-    """Draw the text of a key."""
+def generate_key_text(services: Services) -> str:
+    """Generate the text of a key."""
     return tokens.new_token(services.policies.api_keys.prefix)
 
 
-def store_key(tx: Transaction, drawn: CreatedApiKey, *, longest_days: int | None) -> ApiKey:
+def store_key(tx: Transaction, generated: CreatedApiKey, *, longest_days: int | None) -> ApiKey:
     """
     Store a generated key, and record it; part of the caller's transaction, which checked the rights.
 
     Raises:
         LifetimeTooLong: The expiry exceeds the maximum lifetime.
     """
-    end = bounded_end(drawn.api_key.expires_at, longest_days=longest_days, since=tx.now)
-    made = replace(drawn.api_key, expires_at=end, noticed_days=notice_within(end, now=tx.now))
-    tx.api_keys.add(made, digest=tokens.digest(drawn.key))
+    end = bounded_end(generated.api_key.expires_at, longest_days=longest_days, since=tx.now)
+    made = replace(generated.api_key, expires_at=end, noticed_days=notice_within(end, now=tx.now))
+    tx.api_keys.add(made, digest=tokens.digest(generated.key))
     tx.record(key_event(types.API_KEY_CREATED, made))
     return made
 

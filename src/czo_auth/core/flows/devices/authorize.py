@@ -218,7 +218,7 @@ class AuthorizeDevice:
             )
             made = self._api_keys.store(tx, prepared)
             sealed = self._services.key_ring.seal(
-                prepared.drawn.key.encode(), purpose=DEVICE_KEY, bound_to={"device": found.id}
+                prepared.generated.key.encode(), purpose=DEVICE_KEY, bound_to={"device": found.id}
             )
             if not tx.device_authorizations.decide(
                 found.id,

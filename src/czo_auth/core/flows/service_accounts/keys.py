@@ -17,10 +17,10 @@ from czo_auth.core.flows.api_keys.new_key import (
     NewApiKey,
     check_overlap,
     check_replaceable,
-    draw_key,
     find_longest_days,
+    generate_key,
+    generate_key_text,
     key_event,
-    new_text,
     store_key,
     store_successor,
 )
@@ -69,15 +69,15 @@ class ServiceAccountKeys:
             LifetimeTooLong: The expiry lies beyond the maximum lifetime of the organization or the deployment.
             ApiKeyLimitReached, RateLimited: The account has, or the organization made today, as many as are allowed.
         """
-        drawn = self._draw(organization_id, account_id, new, context=context)
+        generated = self._generate(organization_id, account_id, new, context=context)
 
         def check(tx: Transaction, grantor: Grantor) -> None:
-            check_new(tx, grantor, drawn.api_key)
+            check_new(tx, grantor, generated.api_key)
 
         return await self._authority.run_with_proof(
             organization_id,
             PERMISSION,
-            lambda tx, grantor: self._store(tx, grantor, drawn),
+            lambda tx, grantor: self._store(tx, grantor, generated),
             check=check,
             proof=proof,
             context=context,
@@ -93,23 +93,23 @@ class ServiceAccountKeys:
             UnknownOrganization, NotFound, ValidationFailed, InsufficientScope, LifetimeTooLong, ApiKeyLimitReached,
             RateLimited: As ``create``.
         """
-        drawn = self._draw(organization_id, account_id, new, context=context)
+        generated = self._generate(organization_id, account_id, new, context=context)
         return await self._authority.operate(
-            organization_id, lambda tx, grantor: self._store(tx, grantor, drawn), context=context
+            organization_id, lambda tx, grantor: self._store(tx, grantor, generated), context=context
         )
 
-    def _draw(
+    def _generate(
         self, organization_id: str, account_id: str, new: NewApiKey, *, context: Context
     ) -> CreatedApiKey:
         owner = KeyOwner(service_account_id=account_id, created_by=context.user_id)
         new = replace(new, organization_id=organization_id)
-        return draw_key(self._services, new, owner, now=context.now)
+        return generate_key(self._services, new, owner, now=context.now)
 
-    def _store(self, tx: Transaction, grantor: Grantor, drawn: CreatedApiKey) -> CreatedApiKey:
-        check_new(tx, grantor, drawn.api_key)
+    def _store(self, tx: Transaction, grantor: Grantor, generated: CreatedApiKey) -> CreatedApiKey:
+        check_new(tx, grantor, generated.api_key)
         count_key(tx, grantor)
         longest_days = find_longest_days(self._services, grantor.organization)
-        return replace(drawn, api_key=store_key(tx, drawn, longest_days=longest_days))
+        return replace(generated, api_key=store_key(tx, generated, longest_days=longest_days))
 
     async def rotate(
         self,
@@ -135,7 +135,7 @@ class ServiceAccountKeys:
             ReauthenticationRequired, InvalidPassword, InvalidCode, AccountLocked: As ``create``.
         """
         check_overlap(self._services, overlap)
-        text = new_text(self._services)
+        text = generate_key_text(self._services)
         made, mails = await self._authority.run_with_proof(
             organization_id,
             PERMISSION,
@@ -159,7 +159,7 @@ class ServiceAccountKeys:
             ApiKeyLimitReached, RateLimited: As ``rotate``.
         """
         check_overlap(self._services, overlap)
-        text = new_text(self._services)
+        text = generate_key_text(self._services)
         made, mails = await self._authority.operate(
             organization_id,
             lambda tx, grantor: self._rotate(tx, grantor, key_id, text=text, overlap=overlap),

@@ -18,8 +18,8 @@ from czo_auth.core.flows.api_keys.new_key import (
     check_overlap,
     check_replaceable,
     find_longest_days,
+    generate_key_text,
     key_event,
-    new_text,
     store_successor,
 )
 from czo_auth.core.flows.api_keys.revoke import revoke_key
@@ -224,7 +224,7 @@ class OrganizationKeys:
             ReauthenticationRequired, InvalidPassword, InvalidCode, AccountLocked: See ``ServiceAccountKeys.create``.
         """
         check_overlap(self._services, overlap)
-        text = new_text(self._services)
+        text = generate_key_text(self._services)
         transfer = self._transfer(key_id, account_id, text=text, overlap=overlap)
         made, mails = await self._authority.run_with_proof(
             organization_id,
