@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from czo_auth.core.api_keys.quota import Quota, QuotaPeriod, QuotaUpdate, days_of, lets_more_pass, period_at
+from czo_auth.core.api_keys.quota import Quota, QuotaPeriod, QuotaUpdate, days_of, is_looser, period_at
 from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.limits import MAX_QUOTA
 
@@ -71,7 +71,7 @@ def test_a_twentieth_is_taken_ahead_and_at_least_one(maximum: int, block: int) -
     ],
 )
 def test_month_to_day_and_removal_let_more_pass(new: Quota | None, old: Quota | None, more: bool) -> None:
-    assert lets_more_pass(new, old) is more
+    assert is_looser(new, old) is more
 
 
 def test_changed_quota_keeps_its_counter() -> None:

@@ -138,7 +138,7 @@ class QuotaUpdate:
         return Quota(maximum=self.maximum, period=self.period, counter_id=counter_id)
 
 
-def lets_more_pass(new: Quota | None, old: Quota | None) -> bool:
+def is_looser(new: Quota | None, old: Quota | None) -> bool:
     """Whether *new* may allow a use that *old* would have refused."""
     if old is None:
         return False

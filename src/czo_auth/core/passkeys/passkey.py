@@ -52,7 +52,7 @@ class Passkey:
         return not self.user_handle or handle == base64url.decode(self.user_handle)
 
     @property
-    def is_unseen_import(self) -> bool:
+    def is_unused_import(self) -> bool:
         """Whether it was imported and not used here yet; some systems do not store whether a passkey may be synced."""
         return self.user_handle is not None and self.last_used_at is None
 

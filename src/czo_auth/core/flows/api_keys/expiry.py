@@ -14,7 +14,7 @@ from czo_auth.core.context import system_context
 from czo_auth.core.events import types
 from czo_auth.core.events.types import API_KEY_CHANGED
 from czo_auth.core.flows.api_keys.new_key import key_event
-from czo_auth.core.flows.api_keys.owners import readers_of
+from czo_auth.core.flows.api_keys.owners import recipients_of
 from czo_auth.core.flows.services import Services
 from czo_auth.core.mail import MailDraft
 from czo_auth.core.mail_drafts import (
@@ -71,7 +71,7 @@ class KeyExpiry:
                 # A notice that is due only tomorrow is sent as that notice, never as a nearer one.
                 if tx.key_expiry.mark_noticed(key, days=days):
                     noticed.append(_record_ending(tx, key, end=key.expires_at, reason="expiry"))
-                    notified = notified or readers_of(tx, key)
+                    notified = notified or recipients_of(tx, key)
             return _Notice(to=notified, keys=sorted(noticed, key=lambda each: each.ends_at))
 
         self._post(
@@ -84,7 +84,7 @@ class KeyExpiry:
         days = self._services.policies.api_keys.longest_days
         if days is not None:
             await self._services.transactions.run(
-                lambda tx: shorten_lives(tx, None, days=days), system_context(now)
+                lambda tx: shorten_lifetimes(tx, None, days=days), system_context(now)
             )
 
     async def warn_unused(self, *, now: datetime) -> None:
@@ -105,7 +105,7 @@ class KeyExpiry:
                 for key in keys
                 if tx.key_expiry.mark_unused_noticed(key, now=now)
             ]
-            return _Notice(to=readers_of(tx, keys[0]), keys=noticed)
+            return _Notice(to=recipients_of(tx, keys[0]), keys=noticed)
 
         self._post(
             await self._services.transactions.run(record_notices, system_context(now)),
@@ -153,7 +153,7 @@ class KeyExpiry:
                 self._services.background.post(compose(reader, noticed.keys))
 
 
-def shorten_lives(tx: Transaction, organization_id: str | None, *, days: int | None) -> None:
+def shorten_lifetimes(tx: Transaction, organization_id: str | None, *, days: int | None) -> None:
     """
     Limit live keys to *days* from now, and record each that is shortened; None changes nothing.
 

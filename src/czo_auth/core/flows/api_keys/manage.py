@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.core.api_keys.quota import lets_more_pass
+from czo_auth.core.api_keys.quota import is_looser
 from czo_auth.core.api_keys.scopes import check_grant
 from czo_auth.core.api_keys.store import KeyOrder
 from czo_auth.core.budgets import Budget, consume_budget
@@ -84,10 +84,10 @@ class ManageApiKeys:
         """
         prepared = self.prepare(new, context=context)
         made = await self._services.transactions.run(lambda tx: self.store(tx, prepared), context)
-        self.tell_creation(made, context=context)
+        self.notify_of_creation(made, context=context)
         return CreatedApiKey(api_key=made, key=prepared.generated.key)
 
-    def tell_creation(self, made: ApiKey, *, context: Context) -> None:
+    def notify_of_creation(self, made: ApiKey, *, context: Context) -> None:
         """Mail the owner that a key was created with their session."""
         if context.actor_kind == "user" and made.user_id is not None:
             tell_owner_by_id(
@@ -296,7 +296,7 @@ class ManageApiKeys:
                 proof.consume(tx)
             key = _own(tx, principal, key_id)
             changed = apply_changes(self._services, key, changes, longest_days=longest_days, now=tx.now)
-            if proof is None and _needs_proof(principal) and lets_more_pass(changed.quota, key.quota):
+            if proof is None and _needs_proof(principal) and is_looser(changed.quota, key.quota):
                 # It was tightened during this request.
                 raise ReauthenticationRequired
             if not tx.api_keys.update(changed):
@@ -317,7 +317,7 @@ class ManageApiKeys:
             return None
         key = await self._services.transactions.read(lambda tx: _own(tx, principal, key_id), context)
         changed = apply_changes(self._services, key, changes, longest_days=None, now=context.now)
-        if not lets_more_pass(changed.quota, key.quota):
+        if not is_looser(changed.quota, key.quota):
             return None
         return await self._reauthentication.require(
             password=changes.password, code=changes.code, context=context
@@ -363,7 +363,7 @@ class ManageApiKeys:
             return successor
 
         made = await self._services.transactions.run(replace_key, context)
-        self.tell_creation(made, context=context)
+        self.notify_of_creation(made, context=context)
         return CreatedApiKey(api_key=made, key=text)
 
     def _has_most_overlapping(self, tx: Transaction, principal: Principal) -> bool:

@@ -9,7 +9,7 @@ from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.user import User
 
 
-def readers_of(tx: Transaction, key: ApiKey) -> Sequence[User]:
+def recipients_of(tx: Transaction, key: ApiKey) -> Sequence[User]:
     """Return who is notified about *key*; empty if they are gone."""
     if key.user_id is None:
         return acting_owners(tx, key.organization_id)

@@ -14,7 +14,7 @@ from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.events import types
 from czo_auth.core.events.types import API_KEY_LEAK_REPORTED, AuditEvent
 from czo_auth.core.flows.api_keys.new_key import key_event
-from czo_auth.core.flows.api_keys.owners import readers_of
+from czo_auth.core.flows.api_keys.owners import recipients_of
 from czo_auth.core.flows.services import Services
 from czo_auth.core.limits import MAX_LEAK_PLACE, MAX_LEAK_SOURCE
 from czo_auth.core.mail import MailDraft
@@ -23,7 +23,7 @@ from czo_auth.core.text import escape_control
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import tokens
 
-BEAT_SECONDS = 0.05
+RESPONSE_INTERVAL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ class ReportLeak:
         began = clock()
         for message in await self._services.transactions.run(self._step(reports, context=context), context):
             self._services.background.post(message)
-        await asyncio.sleep(BEAT_SECONDS - (clock() - began) % BEAT_SECONDS)
+        await asyncio.sleep(RESPONSE_INTERVAL_SECONDS - (clock() - began) % RESPONSE_INTERVAL_SECONDS)
 
     def _step(
         self, reports: Sequence[LeakReport], context: Context
@@ -139,7 +139,7 @@ class ReportLeak:
                 response=response,
                 at=tx.now,
             )
-            for reader in readers_of(tx, key)
+            for reader in recipients_of(tx, key)
         ]
 
     def _place(self, url: str | None) -> str | None:

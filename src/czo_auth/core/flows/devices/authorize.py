@@ -232,7 +232,7 @@ class AuthorizeDevice:
             return made
 
         made = await self._with_code(user_code, approve_request, context=context)
-        self._api_keys.tell_creation(made, context=context)
+        self._api_keys.notify_of_creation(made, context=context)
 
     async def deny(self, user_code: str, *, context: Context) -> None:
         """

@@ -14,7 +14,7 @@ from czo_auth.core.errors import (
     UnknownOrganization,
 )
 from czo_auth.core.events.types import ORGANIZATION_DELETED, ORGANIZATION_UPDATED
-from czo_auth.core.flows.api_keys.expiry import shorten_lives
+from czo_auth.core.flows.api_keys.expiry import shorten_lifetimes
 from czo_auth.core.flows.api_keys.revoke import revoke_keys
 from czo_auth.core.flows.organizations.changes import NewOrganization, OrganizationChanges, apply_changes
 from czo_auth.core.flows.organizations.create import (
@@ -305,7 +305,7 @@ class ManageOrganizations:
             if not tx.organizations.update(changed):
                 raise SlugTaken
             if changed.api_key_max_days != membership.organization.api_key_max_days:
-                shorten_lives(tx, organization_id, days=changed.api_key_max_days)
+                shorten_lifetimes(tx, organization_id, days=changed.api_key_max_days)
             if changes.change_policy:
                 tx.factor_rules.apply(organization_id)
             details = {"changed": sorted(changes.given)}

@@ -102,7 +102,7 @@ class VerifyPasskey:
             public_key=base64url.decode(passkey.public_key),
         )
         if assertion.backup_eligible != passkey.backup_eligible:
-            if not passkey.is_unseen_import:
+            if not passkey.is_unused_import:
                 raise InvalidResponse("The backup-eligible flag changed.")
             passkey = replace(passkey, backup_eligible=assertion.backup_eligible)
         return VerifiedPasskey(passkey=passkey, assertion=assertion)

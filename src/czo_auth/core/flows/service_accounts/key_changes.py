@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from czo_auth.core.api_keys.key import ApiKey
-from czo_auth.core.api_keys.quota import lets_more_pass
+from czo_auth.core.api_keys.quota import is_looser
 from czo_auth.core.context import Context
 from czo_auth.core.errors import Forbidden, NotFound, ReauthenticationRequired
 from czo_auth.core.events.types import API_KEY_CHANGED
@@ -104,7 +104,7 @@ def _is_wider(key: ApiKey, changed: ApiKey) -> bool:
     ends_later = key.expires_at is not None and (
         changed.expires_at is None or changed.expires_at > key.expires_at
     )
-    return ends_later or lets_more_pass(changed.quota, key.quota)
+    return ends_later or is_looser(changed.quota, key.quota)
 
 
 def _store(tx: Transaction, key: ApiKey, changed: ApiKey, changes: ApiKeyChanges) -> ApiKey:
