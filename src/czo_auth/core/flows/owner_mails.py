@@ -10,7 +10,7 @@ from czo_auth.core.users.security_notices import issue_security_notice_token
 from czo_auth.core.users.user import User
 
 
-def tell_owner(
+def mail_notice(
     services: Services, user: User, kind: MailKind, *, context: Context, **values: MailValue | None
 ) -> None:
     """
@@ -32,7 +32,7 @@ def tell_owner(
     )
 
 
-def tell_owner_by_id(
+def mail_notice_by_id(
     services: Services, user_id: str, kind: MailKind, *, context: Context, **values: MailValue | None
 ) -> None:
     """Do the same for a user who has to be read first."""
@@ -40,6 +40,6 @@ def tell_owner_by_id(
     async def find_and_tell() -> None:
         user = await services.transactions.read(lambda tx: tx.users.find(user_id))
         if user is not None:
-            tell_owner(services, user, kind, context=context, **values)
+            mail_notice(services, user, kind, context=context, **values)
 
     services.background.spawn(find_and_tell())

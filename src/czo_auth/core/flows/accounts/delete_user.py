@@ -15,7 +15,7 @@ from czo_auth.core.flows.accounts.erasure import Erasure
 from czo_auth.core.flows.api_keys.revoke import revoke_keys
 from czo_auth.core.flows.organizations.manage import delete_locked_organization
 from czo_auth.core.flows.organizations.membership import end_membership
-from czo_auth.core.flows.organizations.owners import tell_everywhere_of_made_keys
+from czo_auth.core.flows.organizations.owners import compose_all_notices_of_made_keys
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof, consume_proof, no_proof
@@ -173,7 +173,7 @@ class DeleteUser:
         def delete_account(tx: Transaction) -> tuple[User, Sequence[MailDraft]]:
             found = tx.users.find(user_id)
             name = "" if found is None else found.name
-            mails = tell_everywhere_of_made_keys(tx, self._services, user_id, name=name)
+            mails = compose_all_notices_of_made_keys(tx, self._services, user_id, name=name)
             return delete_user(tx, self._services, user_id, lock=lock, deletion=deletion), mails
 
         user, mails = await self._services.transactions.run(delete_account, deletion.context)

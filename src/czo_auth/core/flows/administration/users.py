@@ -27,7 +27,7 @@ from czo_auth.core.flows.administration.coverage import Coverage, count_coverage
 from czo_auth.core.flows.api_keys.manage import list_keys_of
 from czo_auth.core.flows.api_keys.revoke import revoke_key, revoke_keys
 from czo_auth.core.flows.factors import enable_where_demanded
-from czo_auth.core.flows.organizations.owners import tell_everywhere_of_made_keys
+from czo_auth.core.flows.organizations.owners import compose_all_notices_of_made_keys
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
@@ -129,7 +129,7 @@ class Administration:
             end_sessions(tx, user.id, reason="banned")
             revoke_keys(tx, user_id=user.id, organization_id=None, reason="banned")
             tx.record(AuditEvent(action=types.USER_BANNED, user_id=user.id, details={"reason": reason}))
-            mails = tell_everywhere_of_made_keys(tx, self._services, user.id, name=user.name)
+            mails = compose_all_notices_of_made_keys(tx, self._services, user.id, name=user.name)
             return _known(tx.users.find(user.id)), mails
 
         banned, mails = await self._services.transactions.run(ban_user, context)

@@ -45,7 +45,7 @@ from czo_auth.core.flows.api_keys.new_key import (
 )
 from czo_auth.core.flows.api_keys.quotas import carry_count_over
 from czo_auth.core.flows.api_keys.revoke import revoke_key
-from czo_auth.core.flows.owner_mails import tell_owner_by_id
+from czo_auth.core.flows.owner_mails import mail_notice_by_id
 from czo_auth.core.flows.required_factor import check_factor
 from czo_auth.core.flows.services import Services
 from czo_auth.core.organizations import roles
@@ -90,7 +90,7 @@ class ManageApiKeys:
     def notify_of_creation(self, made: ApiKey, *, context: Context) -> None:
         """Mail the owner that a key was created with their session."""
         if context.actor_kind == "user" and made.user_id is not None:
-            tell_owner_by_id(
+            mail_notice_by_id(
                 self._services,
                 made.user_id,
                 "api_key_created",

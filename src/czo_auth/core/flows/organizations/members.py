@@ -23,7 +23,7 @@ from czo_auth.core.flows.organizations.membership import (
     shown_member,
     view_organization,
 )
-from czo_auth.core.flows.organizations.owners import tell_of_made_keys
+from czo_auth.core.flows.organizations.owners import compose_notices_of_made_keys
 from czo_auth.core.flows.required_factor import check_factor
 from czo_auth.core.flows.services import Services
 from czo_auth.core.mail import MailDraft
@@ -181,7 +181,9 @@ class ManageMembers:
     def _mail_made_keys(
         self, tx: Transaction, organization: Organization, member: Member
     ) -> Sequence[MailDraft]:
-        return tell_of_made_keys(tx, self._services, organization, member.user_id, name=member.name)
+        return compose_notices_of_made_keys(
+            tx, self._services, organization, member.user_id, name=member.name
+        )
 
     def _post(self, mails: Sequence[MailDraft]) -> None:
         for mail in mails:

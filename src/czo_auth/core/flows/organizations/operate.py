@@ -21,7 +21,7 @@ from czo_auth.core.flows.organizations.membership import (
     record,
     remove_member,
 )
-from czo_auth.core.flows.organizations.owners import tell_of_made_keys
+from czo_auth.core.flows.organizations.owners import compose_notices_of_made_keys
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.limits import MAX_MEMBERS
@@ -158,7 +158,9 @@ class OperateOrganizations:
             record(tx, types.ROLE_CHANGED, member, details=details)
             mails: Sequence[MailDraft] = ()
             if roles.outranks(role, member.role):
-                mails = tell_of_made_keys(tx, self._services, organization, user_id, name=member.name)
+                mails = compose_notices_of_made_keys(
+                    tx, self._services, organization, user_id, name=member.name
+                )
             return known_member(tx.organizations.find_member(organization_id, user_id)), mails
 
         changed, mails = await self._services.transactions.run(set_role, context)
@@ -179,7 +181,7 @@ class OperateOrganizations:
             member = known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
             keep_an_owner(tx, member)
             remove_member(tx, member, reason="removed")
-            return tell_of_made_keys(tx, self._services, organization, user_id, name=member.name)
+            return compose_notices_of_made_keys(tx, self._services, organization, user_id, name=member.name)
 
         self._post(await self._services.transactions.run(end_membership, context))
 

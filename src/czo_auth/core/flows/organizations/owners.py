@@ -20,7 +20,7 @@ from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.transaction import Transaction
 
 
-def tell_of_made_keys(
+def compose_notices_of_made_keys(
     tx: Transaction, services: Services, organization: Organization, user_id: str, *, name: str
 ) -> Sequence[MailDraft]:
     """
@@ -50,7 +50,7 @@ def tell_of_made_keys(
     ]
 
 
-def tell_everywhere_of_made_keys(
+def compose_all_notices_of_made_keys(
     tx: Transaction, services: Services, user_id: str, *, name: str
 ) -> Sequence[MailDraft]:
     """Compose the same mails in every organization where the person made keys, whether they are in it or not."""
@@ -58,11 +58,11 @@ def tell_everywhere_of_made_keys(
     for organization_id in tx.api_keys.list_organizations_with_keys_made_by(user_id):
         organization = tx.organizations.find(organization_id)
         if organization is not None:
-            mails += tell_of_made_keys(tx, services, organization, user_id, name=name)
+            mails += compose_notices_of_made_keys(tx, services, organization, user_id, name=name)
     return mails
 
 
-def tell_of_changed_key(
+def compose_notices_of_changed_key(
     tx: Transaction, organization: Organization, key: ApiKey, what: KeyEnding, *, by: str | None
 ) -> Sequence[MailDraft]:
     """

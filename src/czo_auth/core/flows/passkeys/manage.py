@@ -9,7 +9,7 @@ from czo_auth.core.errors import PasskeyNotFound, TwoFactorRequiredByPolicy
 from czo_auth.core.events import types
 from czo_auth.core.events.types import PASSKEY_RENAMED, AuditEvent
 from czo_auth.core.flows.factors import record_removed, switch_off
-from czo_auth.core.flows.owner_mails import tell_owner
+from czo_auth.core.flows.owner_mails import mail_notice
 from czo_auth.core.flows.required_factor import would_be_due
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
@@ -96,7 +96,7 @@ class ManagePasskeys:
             return user, passkey
 
         user, passkey = await self._services.transactions.run(remove, context)
-        tell_owner(self._services, user, "passkey_removed", context=context, name=passkey.name)
+        mail_notice(self._services, user, "passkey_removed", context=context, name=passkey.name)
 
     def _remove_last(self, tx: Transaction, user: User, session_id: str) -> None:
         """

@@ -19,7 +19,7 @@ from czo_auth.core.errors import (
 from czo_auth.core.events import types
 from czo_auth.core.events.types import PASSKEY_REFUSED, AuditEvent
 from czo_auth.core.flows.factors import demands_two_factor
-from czo_auth.core.flows.owner_mails import tell_owner
+from czo_auth.core.flows.owner_mails import mail_notice
 from czo_auth.core.flows.passkeys.ceremonies import Ceremonies, Kind, bind_to_session
 from czo_auth.core.flows.passkeys.options import Attachment, Options, creation_options
 from czo_auth.core.flows.services import Services
@@ -198,7 +198,7 @@ class RegisterPasskey:
         user, issued = await services.transactions.run(
             lambda tx: self._store_passkey(tx, principal, passkey, hashed), context
         )
-        tell_owner(services, user, "passkey_added", context=context, name=name)
+        mail_notice(services, user, "passkey_added", context=context, name=name)
         if issued is None:
             return Registered(passkey=passkey)
         return Registered(

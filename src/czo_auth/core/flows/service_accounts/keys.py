@@ -24,7 +24,7 @@ from czo_auth.core.flows.api_keys.new_key import (
     store_key,
     store_successor,
 )
-from czo_auth.core.flows.organizations.owners import tell_of_changed_key
+from czo_auth.core.flows.organizations.owners import compose_notices_of_changed_key
 from czo_auth.core.flows.organizations.two_factor import Proof
 from czo_auth.core.flows.service_accounts.authority import Authority, Grantor, known_account
 from czo_auth.core.flows.service_accounts.manage import NO_PROOF
@@ -181,7 +181,9 @@ class ServiceAccountKeys:
         longest_days = find_longest_days(self._services, grantor.organization)
         made = store_successor(tx, old, owner, text=text, overlap=overlap, longest_days=longest_days)
         tx.record(key_event(types.API_KEY_ROTATED, made, replaces=old.id))
-        return made, tell_of_changed_key(tx, grantor.organization, old, "rotated", by=grantor.user_id)
+        return made, compose_notices_of_changed_key(
+            tx, grantor.organization, old, "rotated", by=grantor.user_id
+        )
 
     async def check_creation(
         self, organization_id: str, account_id: str, scopes: Collection[str], *, context: Context

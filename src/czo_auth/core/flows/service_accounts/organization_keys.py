@@ -25,7 +25,7 @@ from czo_auth.core.flows.api_keys.new_key import (
 from czo_auth.core.flows.api_keys.revoke import revoke_key
 from czo_auth.core.flows.api_keys.usage import list_days
 from czo_auth.core.flows.organizations.membership import Membership
-from czo_auth.core.flows.organizations.owners import tell_of_changed_key
+from czo_auth.core.flows.organizations.owners import compose_notices_of_changed_key
 from czo_auth.core.flows.organizations.two_factor import Proof
 from czo_auth.core.flows.service_accounts.authority import Authority, Grantor, known_account
 from czo_auth.core.flows.service_accounts.keys import (
@@ -285,7 +285,7 @@ def _compose_notices(
     tx: Transaction, organization: Organization, key: ApiKey, what: KeyEnding, *, by: str | None
 ) -> Sequence[MailDraft]:
     if key.user_id is None:
-        return tell_of_changed_key(tx, organization, key, what, by=by)
+        return compose_notices_of_changed_key(tx, organization, key, what, by=by)
     owner = tx.users.find(key.user_id)
     actor = None if by is None else tx.users.find(by)
     if owner is None or key.user_id == by:

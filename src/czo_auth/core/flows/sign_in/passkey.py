@@ -8,7 +8,7 @@ from typing import Any
 
 from czo_auth.core.context import Context
 from czo_auth.core.errors import ActorTypeMismatch, AuthenticationFailed, EmailNotVerified, Refusal
-from czo_auth.core.flows.owner_mails import tell_owner
+from czo_auth.core.flows.owner_mails import mail_notice
 from czo_auth.core.flows.passkeys.ceremonies import Binding, Ceremonies
 from czo_auth.core.flows.passkeys.options import Options, request_options
 from czo_auth.core.flows.passkeys.verify import VerifiedPasskey, VerifyPasskey, record_use
@@ -77,7 +77,7 @@ class PasskeySignIn:
             raise granted
         user, issued, is_new = granted
         if is_new:
-            tell_owner(services, user, "new_browser", context=context)
+            mail_notice(services, user, "new_browser", context=context)
         return signed_in(services, user, issued, now=context.now, knows_browser=True)
 
     def _grant(

@@ -9,7 +9,7 @@ from typing import Any
 from czo_auth.core.context import Context, system_context
 from czo_auth.core.errors import AuthenticationFailed, InvalidChallenge, Refusal
 from czo_auth.core.events.types import STEP_UP, AuditEvent
-from czo_auth.core.flows.owner_mails import tell_owner
+from czo_auth.core.flows.owner_mails import mail_notice
 from czo_auth.core.flows.passkeys.ceremonies import (
     Binding,
     Ceremonies,
@@ -135,7 +135,7 @@ class PasskeySecondStep:
             raise granted
         user, issued, device_token, is_new = granted
         if is_new:
-            tell_owner(services, user, "new_browser", context=context)
+            mail_notice(services, user, "new_browser", context=context)
         return signed_in(
             services,
             user,

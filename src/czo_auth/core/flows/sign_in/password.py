@@ -9,7 +9,7 @@ from czo_auth.core.context import Context
 from czo_auth.core.errors import ActorTypeMismatch, EmailNotVerified, InvalidEmailOrPassword, Refusal
 from czo_auth.core.events.types import SIGN_IN, AuditEvent
 from czo_auth.core.flows.factors import enable_where_demanded, second_step_methods
-from czo_auth.core.flows.owner_mails import tell_owner
+from czo_auth.core.flows.owner_mails import mail_notice
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, issue_session, signed_in
 from czo_auth.core.flows.sign_in.new_browser import is_new_browser
@@ -117,7 +117,7 @@ class SignIn:
                 return required
             case fresh, issued, device_token, used_token, is_new:
                 if is_new:
-                    tell_owner(self._services, fresh, "new_browser", context=context)
+                    mail_notice(self._services, fresh, "new_browser", context=context)
                 return signed_in(
                     self._services,
                     fresh,

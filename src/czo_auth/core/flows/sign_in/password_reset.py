@@ -10,7 +10,7 @@ from czo_auth.core.errors import InvalidMailToken, InvalidPassword, InvalidToken
 from czo_auth.core.events import types
 from czo_auth.core.events.types import PASSWORD_RECOVERY_ISSUED, PASSWORD_RESET_REQUESTED, AuditEvent
 from czo_auth.core.flows.accounts.proved_address import end_earlier_access
-from czo_auth.core.flows.owner_mails import tell_owner
+from czo_auth.core.flows.owner_mails import mail_notice
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, end_sessions, renew_session, signed_in
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
@@ -66,7 +66,7 @@ class Passwords:
 
         by_user = context.by(user.id, "pwd")
         fresh, issued = await self._services.transactions.run(store_password, by_user)
-        tell_owner(self._services, user, "password_changed", context=context)
+        mail_notice(self._services, user, "password_changed", context=context)
         return signed_in(self._services, fresh, issued, now=context.now, knows_browser=True)
 
     def _replace(self, tx: Transaction, user_id: str, password_hash: str, *, keep: str | None) -> None:
@@ -212,6 +212,6 @@ class Passwords:
 
         user, ended = await self._services.transactions.run(replace_password, context)
         if ended is None:
-            tell_owner(self._services, user, "password_changed", context=context)
+            mail_notice(self._services, user, "password_changed", context=context)
         else:
             self._services.background.post(compose_address_proved(user, at=context.now, ended=ended))

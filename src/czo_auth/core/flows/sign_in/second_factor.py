@@ -7,7 +7,7 @@ from datetime import datetime
 from czo_auth.core.context import Context, system_context
 from czo_auth.core.errors import InvalidChallenge, InvalidToken
 from czo_auth.core.events.types import STEP_UP, AuditEvent
-from czo_auth.core.flows.owner_mails import tell_owner
+from czo_auth.core.flows.owner_mails import mail_notice
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, issue_session, renew_session, signed_in
 from czo_auth.core.flows.sign_in.new_browser import is_new_browser
@@ -55,9 +55,9 @@ class SecondFactor:
             lambda tx: self._grant(tx, proved, wants_trust=wants_trust, known_browser=known_browser), context
         )
         if proved.method == "bkp":
-            tell_owner(self._services, user, "backup_code_used", context=context)
+            mail_notice(self._services, user, "backup_code_used", context=context)
         if is_new:
-            tell_owner(self._services, user, "new_browser", context=context)
+            mail_notice(self._services, user, "new_browser", context=context)
         return signed_in(
             self._services,
             user,
@@ -140,7 +140,7 @@ class SecondFactor:
             grant, context.by(principal.require_user(), proved.method)
         )
         if proved.method == "bkp":
-            tell_owner(self._services, user, "backup_code_used", context=context)
+            mail_notice(self._services, user, "backup_code_used", context=context)
         return signed_in(self._services, user, issued, now=context.now)
 
 

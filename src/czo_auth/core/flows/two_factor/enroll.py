@@ -16,7 +16,7 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
-from czo_auth.core.flows.owner_mails import tell_owner
+from czo_auth.core.flows.owner_mails import mail_notice
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import SignedIn, end_sessions, renew_session, signed_in
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
@@ -171,7 +171,7 @@ class EnableTwoFactor:
             return self._activate(tx, principal, enrollment, step, hashed)
 
         user, issued = await self._services.transactions.run(activate, context)
-        tell_owner(
+        mail_notice(
             self._services,
             user,
             "two_factor_replaced" if enrollment.replaces else "two_factor_enabled",

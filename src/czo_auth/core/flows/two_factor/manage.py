@@ -20,7 +20,7 @@ from czo_auth.core.flows.factors import (
     remove_totp,
     second_step_methods,
 )
-from czo_auth.core.flows.owner_mails import tell_owner
+from czo_auth.core.flows.owner_mails import mail_notice
 from czo_auth.core.flows.required_factor import (
     earliest,
     find_due_at,
@@ -136,7 +136,7 @@ class ManageTwoFactor:
             )
 
         await self._services.transactions.run(replace, context)
-        tell_owner(self._services, user, "backup_codes_renewed", context=context)
+        mail_notice(self._services, user, "backup_codes_renewed", context=context)
         return tuple(code.text for code in fresh_codes)
 
     async def disable(
@@ -188,7 +188,7 @@ class ManageTwoFactor:
             return fresh
 
         disabled = await self._services.transactions.run(turn_off, context)
-        tell_owner(self._services, disabled, "two_factor_disabled", context=context)
+        mail_notice(self._services, disabled, "two_factor_disabled", context=context)
 
     def _check_policy(self, tx: Transaction, user: User | None, *, everything: bool) -> User:
         """Refuse if the remaining factors would not satisfy an actor type or organization."""

@@ -27,7 +27,7 @@ from czo_auth.core.errors import (
     ValidationFailed,
 )
 from czo_auth.core.events.types import REAUTHENTICATED, AuditEvent
-from czo_auth.core.flows.owner_mails import tell_owner
+from czo_auth.core.flows.owner_mails import mail_notice
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.verify_code import VerifiedCode, VerifyCode, consume_code
 from czo_auth.core.flows.users.password_guesses import PasswordGuesses
@@ -137,7 +137,7 @@ class Reauthentication:
             raise ReauthenticationRequired
         if proved is not None and proved.method == "bkp":
             # The change that it was sent for spends it.
-            tell_owner(self._services, user, "backup_code_used", context=context)
+            mail_notice(self._services, user, "backup_code_used", context=context)
         return VerifiedProof(user=user, session_id=session_id, code=proved)
 
     async def password(self, user: User, password: str, *, context: Context) -> None:
@@ -202,7 +202,7 @@ class Reauthentication:
 
         session = await self._services.transactions.run(renew_proof, context)
         if proved is not None and proved.method == "bkp":
-            tell_owner(self._services, user, "backup_code_used", context=context)
+            mail_notice(self._services, user, "backup_code_used", context=context)
         return session
 
     async def is_recent(self, *, context: Context) -> bool:

@@ -26,7 +26,7 @@ from czo_auth.core.errors import (
 )
 from czo_auth.core.events import types
 from czo_auth.core.events.types import CODE_REFUSED, AuditEvent
-from czo_auth.core.flows.owner_mails import tell_owner_by_id
+from czo_auth.core.flows.owner_mails import mail_notice_by_id
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import record_revoked
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
@@ -352,9 +352,9 @@ async def record_wrong_code(
     if locked is not None:
         until, stopped = locked
         kind: MailKind = "two_factor_stopped" if stopped or until is None else "two_factor_locked"
-        tell_owner_by_id(services, user_id, kind, context=context, until=until or context.now)
+        mail_notice_by_id(services, user_id, kind, context=context, until=until or context.now)
     elif at_sign_in and session_id is None and failures == WARNED_AFTER:
-        tell_owner_by_id(services, user_id, "wrong_codes", context=context)
+        mail_notice_by_id(services, user_id, "wrong_codes", context=context)
 
 
 def _end_session_that_guesses(services: Services, tx: Transaction, user_id: str, session_id: str) -> None:
