@@ -64,7 +64,7 @@ def test_hash_of_ours_needs_none() -> None:
 def test_every_address_costs_the_same(verified: list[str], held: list[str]) -> None:
     work = UniformVerifier()
     for stored in held:
-        work.learn(stored)
+        work.register(stored)
     costs = []
     for stored in [None, DUMMY_HASH, TOO_DEAR, *held]:
         verified.clear()
@@ -85,6 +85,6 @@ def test_kind_that_was_met_once_is_known_from_then_on(verified: list[str]) -> No
 def test_kinds_are_bounded(verified: list[str]) -> None:
     work = UniformVerifier()
     for iterations in range(1, 100):
-        work.learn(PBKDF2.replace("$1000$", f"${iterations}$"))
+        work.register(PBKDF2.replace("$1000$", f"${iterations}$"))
     work.verify(None, "wrong")
     assert len(verified) == MAX_HASH_KINDS + 1

@@ -16,7 +16,7 @@ from czo_auth import Auth, AuthMiddleware, Event, Principal, Settings, StartRefu
 from czo_auth.core.errors import UserAlreadyExists
 from czo_auth.crypto.sealing import new_key_text
 from czo_auth.testing import AuthHost, MovableClock, hosted
-from czo_auth.testing.stand_ins import CapturedMails, InsecureHashing
+from czo_auth.testing.replacements import CapturedMails, InsecureHashing
 
 life: list[str] = []
 reported: list[str] = []

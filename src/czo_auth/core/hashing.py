@@ -39,7 +39,7 @@ class Hashing(Protocol):
     async def verify_code(self, stored: str | None, code: BackupCode) -> bool:
         """Verify a backup code with exactly one bcrypt; with None, against a dummy hash."""
 
-    def learn(self, stored: str) -> None:
+    def register(self, stored: str) -> None:
         """Register a kind of password hash that users have, so that verifying takes the same time for all (S24)."""
 
     def close(self) -> None:

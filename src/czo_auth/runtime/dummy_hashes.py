@@ -18,8 +18,8 @@ class UniformVerifier:
     def __init__(self) -> None:
         self._dummy_hashes: dict[str, None] = {}
 
-    def learn(self, stored: str) -> str | None:
-        """Note the kind of a hash; return the dummy hash of this kind, or None for a hash of ours."""
+    def register(self, stored: str) -> str | None:
+        """Register the kind of a hash; return the dummy hash of this kind, or None for a hash of ours."""
         dummy_hash = passwords.dummy_hash_of(stored)
         if dummy_hash is not None and len(self._dummy_hashes) < MAX_HASH_KINDS:
             self._dummy_hashes.setdefault(dummy_hash)
@@ -28,7 +28,7 @@ class UniformVerifier:
     def verify(self, stored: str | None, password: str) -> PasswordMatch:
         """Verify *password*; None, and a hash that cannot be verified, match nothing after the same work."""
         own = stored if stored is not None and passwords.is_verifiable(stored) else None
-        dummy_hash = None if own is None else self.learn(own)
+        dummy_hash = None if own is None else self.register(own)
         match = passwords.verify_password(own or passwords.DUMMY_HASH, password)
         for other in list(self._dummy_hashes):
             if other != dummy_hash:

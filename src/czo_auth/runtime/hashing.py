@@ -40,7 +40,7 @@ class HashingPool:
         self._max_pending = count + queue
         self._pending = 0
         self._codes_pending = 0
-        self._equal_work = UniformVerifier()
+        self._verifier = UniformVerifier()
 
     async def hash_password(self, password: str) -> str:
         """Hash a password that was accepted."""
@@ -48,11 +48,11 @@ class HashingPool:
 
     async def verify_password(self, stored: str | None, password: str) -> PasswordMatch:
         """Verify a password; with None the same work is done against a hash that nobody knows (S24)."""
-        return await self._run(lambda: self._equal_work.verify(stored, password))
+        return await self._run(lambda: self._verifier.verify(stored, password))
 
-    def learn(self, stored: str) -> None:
-        """Note a kind of hash that users have, before somebody signs in with one."""
-        self._equal_work.learn(stored)
+    def register(self, stored: str) -> None:
+        """Register a kind of hash that users have, before somebody signs in with one."""
+        self._verifier.register(stored)
 
     async def hash_codes(
         self, fresh: Sequence[BackupCode], *, until_awaited: asyncio.Event | None = None

@@ -344,7 +344,7 @@ class Runtime(Flows):
             lambda tx: tx.users.sample_foreign_hashes(current, limit=HASHES_SAMPLED)
         )
         for stored in found:
-            self._hashing.learn(stored)
+            self._hashing.register(stored)
 
     async def readiness(self) -> dict[str, bool]:
         """Check that the database responds, its tables are up to date, and the encryption key is still its key."""

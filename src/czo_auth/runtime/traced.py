@@ -66,8 +66,8 @@ class TracedHashing(Hashing):
         with self._telemetry.work("hash", "hash", {"work": "verify_code"}):
             return await self._inner.verify_code(stored, code)
 
-    def learn(self, stored: str) -> None:
-        self._inner.learn(stored)
+    def register(self, stored: str) -> None:
+        self._inner.register(stored)
 
     def close(self) -> None:
         self._inner.close()

@@ -25,7 +25,7 @@ from czo_auth.storage.migrate import upgrade_blocking
 from czo_auth.testing.clock import MovableClock
 from czo_auth.testing.lifespan import lifespan_of
 from czo_auth.testing.people import PASSWORD, Machine, Person
-from czo_auth.testing.stand_ins import CapturedMails, InsecureHashing
+from czo_auth.testing.replacements import CapturedMails, InsecureHashing
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

@@ -10,7 +10,7 @@ from czo_auth.core.api_keys import usage as core_usage
 from czo_auth.core.api_keys.quota import QuotaPeriod
 from czo_auth.core.flows.api_keys.new_key import CreatedApiKey as CoreCreatedApiKey
 from czo_auth.core.paging import Page
-from czo_auth.rest.records.base import LEFT_OUT, Count, Day, Id, Listed, Object, Record, Timestamp
+from czo_auth.rest.records.base import ABSENT_IF_NONE, Count, Day, Id, Listed, Object, Record, Timestamp
 
 
 def rate_limit_fields(api_key: core.ApiKey) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class ApiKey(Record):
     last_used_ip: str | None
     quota_max: Count | None
     quota_period: QuotaPeriod | None
-    service_account_id: Id | None = LEFT_OUT
+    service_account_id: Id | None = ABSENT_IF_NONE
 
     @classmethod
     def of(cls, api_key: core.ApiKey, **more: Any) -> Self:
@@ -135,7 +135,7 @@ class ClientApiKey(Record):
     refill_amount: None
     refill_interval: None
     last_refill_at: None
-    key: str | None = LEFT_OUT
+    key: str | None = ABSENT_IF_NONE
 
     @classmethod
     def of(cls, api_key: core.ApiKey, *, key: str | None = None) -> Self:
@@ -172,8 +172,8 @@ class ClientApiKeyList(Record):
 
     api_keys: list[ClientApiKey]
     total: Count
-    limit: Count | None = LEFT_OUT
-    offset: Count | None = LEFT_OUT
+    limit: Count | None = ABSENT_IF_NONE
+    offset: Count | None = ABSENT_IF_NONE
 
 
 class ApiKeyAnswer(Record):
@@ -218,8 +218,8 @@ class ApiKeyVerdict(Record):
     """Whether a key is valid; ``code`` says why it is not."""
 
     valid: bool
-    code: str | None = LEFT_OUT
-    api_key: VerifiedApiKey | None = LEFT_OUT
+    code: str | None = ABSENT_IF_NONE
+    api_key: VerifiedApiKey | None = ABSENT_IF_NONE
 
 
 class DayUsage(Record):

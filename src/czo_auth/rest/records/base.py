@@ -37,13 +37,13 @@ Object = Annotated[
     Mapping[str, Any], PlainSerializer(dict, return_type=dict), WithJsonSchema({"type": "object"})
 ]
 
-LEFT_OUT: Final[Any] = Field(default=None, exclude_if=lambda value: value is None)
+ABSENT_IF_NONE: Final[Any] = Field(default=None, exclude_if=lambda value: value is None)
 """A field that is absent from an answer if it does not apply."""
 
 
 # No text that was sent or stored contains this character.
-_UNSAID: Final = "\x00"
-UNSAID: Final[Any] = Field(default=_UNSAID, exclude_if=lambda value: value == _UNSAID)
+_NOT_SET: Final = "\x00"
+ABSENT_UNLESS_SET: Final[Any] = Field(default=_NOT_SET, exclude_if=lambda value: value == _NOT_SET)
 """A field that may be absent from an answer, or null."""
 
 

@@ -8,7 +8,15 @@ from pydantic import Field, WithJsonSchema
 
 from czo_auth.core.devices.authorization import CODE_LIFETIME, POLL_INTERVAL
 from czo_auth.core.flows.devices import authorize as flow
-from czo_auth.rest.records.base import LEFT_OUT, UNSAID, Count, Id, OAuthRecord, Timestamp, token_schema
+from czo_auth.rest.records.base import (
+    ABSENT_IF_NONE,
+    ABSENT_UNLESS_SET,
+    Count,
+    Id,
+    OAuthRecord,
+    Timestamp,
+    token_schema,
+)
 
 DeviceCode = Annotated[str, WithJsonSchema(token_schema("czv_"))]
 
@@ -41,12 +49,12 @@ class DeviceApprovalRequest(OAuthRecord):
 
     user_code: str
     status: Literal["pending", "approved", "denied"]
-    client_id: str | None = UNSAID
-    name: str | None = UNSAID
-    scope: str | None = UNSAID
-    organization_id: Annotated[Id | None, Field(alias="organizationId")] = UNSAID
-    ip_address: Annotated[str | None, Field(alias="ipAddress")] = UNSAID
-    expires_at: Annotated[Timestamp | None, Field(alias="expiresAt")] = LEFT_OUT
+    client_id: str | None = ABSENT_UNLESS_SET
+    name: str | None = ABSENT_UNLESS_SET
+    scope: str | None = ABSENT_UNLESS_SET
+    organization_id: Annotated[Id | None, Field(alias="organizationId")] = ABSENT_UNLESS_SET
+    ip_address: Annotated[str | None, Field(alias="ipAddress")] = ABSENT_UNLESS_SET
+    expires_at: Annotated[Timestamp | None, Field(alias="expiresAt")] = ABSENT_IF_NONE
 
     @classmethod
     def of(cls, opened: flow.OpenedRequest) -> Self:
@@ -74,7 +82,7 @@ class FetchedKey(OAuthRecord):
     access_token: str
     token_type: Literal["Bearer"]
     scope: str
-    expires_in: Count | None = LEFT_OUT
+    expires_in: Count | None = ABSENT_IF_NONE
 
     @classmethod
     def of(cls, fetched: flow.FetchedKey) -> Self:

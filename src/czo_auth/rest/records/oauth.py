@@ -10,7 +10,7 @@ from pydantic import WithJsonSchema
 from czo_auth.asgi.limit_headers import limit_fields
 from czo_auth.core.flows.authentication import introspect as flow
 from czo_auth.core.flows.authentication.exchange import IssuedToken
-from czo_auth.rest.records.base import LEFT_OUT, Count, OAuthRecord
+from czo_auth.rest.records.base import ABSENT_IF_NONE, Count, OAuthRecord
 from czo_auth.rest.records.sessions import Assurance
 
 ACCESS_TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a type
@@ -36,20 +36,20 @@ class ActiveToken(OAuthRecord):
     active: Literal[True]
     token_type: flow.TokenKind
     sub: str
-    client_id: str | None = LEFT_OUT
-    scope: str | None = LEFT_OUT
-    exp: Count | None = LEFT_OUT
-    iat: Count | None = LEFT_OUT
+    client_id: str | None = ABSENT_IF_NONE
+    scope: str | None = ABSENT_IF_NONE
+    exp: Count | None = ABSENT_IF_NONE
+    iat: Count | None = ABSENT_IF_NONE
     iss: str
-    aud: str | list[str] | None = LEFT_OUT
-    act_type: str | None = LEFT_OUT
-    org: str | None = LEFT_OUT
+    aud: str | list[str] | None = ABSENT_IF_NONE
+    act_type: str | None = ABSENT_IF_NONE
+    org: str | None = ABSENT_IF_NONE
     aal: Assurance
-    amr: list[str] | None = LEFT_OUT
-    phr: Literal[True] | None = LEFT_OUT
-    jti: str | None = LEFT_OUT
-    ratelimit_policy: str | None = LEFT_OUT
-    ratelimit: str | None = LEFT_OUT
+    amr: list[str] | None = ABSENT_IF_NONE
+    phr: Literal[True] | None = ABSENT_IF_NONE
+    jti: str | None = ABSENT_IF_NONE
+    ratelimit_policy: str | None = ABSENT_IF_NONE
+    ratelimit: str | None = ABSENT_IF_NONE
 
     @classmethod
     def of(cls, found: flow.ActiveToken, *, issuer: str) -> Self:

@@ -11,7 +11,7 @@ from pydantic import Field, WithJsonSchema
 from czo_auth.core.flows.passkeys.register import Registered
 from czo_auth.core.passkeys import passkey as core
 from czo_auth.core.users.user_fields import UserFields
-from czo_auth.rest.records.base import LEFT_OUT, Count, Id, Object, Record, Timestamp, token_schema
+from czo_auth.rest.records.base import ABSENT_IF_NONE, Count, Id, Object, Record, Timestamp, token_schema
 from czo_auth.rest.records.sessions import Session
 from czo_auth.rest.records.sign_in import Jwt, RefreshToken, SignedIn
 from czo_auth.rest.records.users import User
@@ -56,18 +56,18 @@ class Passkey(Record):
 class RegisteredPasskey(Passkey):
     """A new passkey; with backup codes and the fields of `SignedIn` if it turned two-factor authentication on."""
 
-    backup_codes: list[str] | None = LEFT_OUT
-    requires_2fa: Annotated[Literal[False] | None, Field(alias="requires2FA")] = LEFT_OUT
-    requires_2fa_setup: Annotated[bool | None, Field(alias="requires2FASetup")] = LEFT_OUT
-    user: User | None = LEFT_OUT
-    session: Session | None = LEFT_OUT
-    access_token: Jwt | None = LEFT_OUT
-    refresh_token: RefreshToken | None = LEFT_OUT
-    expires_in: Count | None = LEFT_OUT
-    token_type: Literal["Bearer"] | None = LEFT_OUT
-    token: Id | None = LEFT_OUT
-    redirect: bool | None = LEFT_OUT
-    verified: Literal[True] | None = LEFT_OUT
+    backup_codes: list[str] | None = ABSENT_IF_NONE
+    requires_2fa: Annotated[Literal[False] | None, Field(alias="requires2FA")] = ABSENT_IF_NONE
+    requires_2fa_setup: Annotated[bool | None, Field(alias="requires2FASetup")] = ABSENT_IF_NONE
+    user: User | None = ABSENT_IF_NONE
+    session: Session | None = ABSENT_IF_NONE
+    access_token: Jwt | None = ABSENT_IF_NONE
+    refresh_token: RefreshToken | None = ABSENT_IF_NONE
+    expires_in: Count | None = ABSENT_IF_NONE
+    token_type: Literal["Bearer"] | None = ABSENT_IF_NONE
+    token: Id | None = ABSENT_IF_NONE
+    redirect: bool | None = ABSENT_IF_NONE
+    verified: Literal[True] | None = ABSENT_IF_NONE
 
     @classmethod
     def of_registered(cls, registered: Registered, fields: UserFields, *, lifetime: timedelta) -> Self:
@@ -103,7 +103,7 @@ class CredentialDescriptor(Record):
 
     id: str
     type: Literal["public-key"]
-    transports: list[str] | None = LEFT_OUT
+    transports: list[str] | None = ABSENT_IF_NONE
 
 
 class PasskeyRequestOptions(Record):
@@ -114,7 +114,7 @@ class PasskeyRequestOptions(Record):
     rp_id: str
     user_verification: Literal["required"]
     ceremony: Ceremony
-    allow_credentials: list[CredentialDescriptor] | None = LEFT_OUT
+    allow_credentials: list[CredentialDescriptor] | None = ABSENT_IF_NONE
 
 
 class RelyingParty(Record):
@@ -145,7 +145,7 @@ class AuthenticatorSelection(Record):
     resident_key: Literal["preferred"]
     require_resident_key: bool
     user_verification: Literal["required"]
-    authenticator_attachment: Literal["platform", "cross-platform"] | None = LEFT_OUT
+    authenticator_attachment: Literal["platform", "cross-platform"] | None = ABSENT_IF_NONE
 
 
 class PasskeyCreationOptions(Record):

@@ -13,7 +13,7 @@ from czo_auth.core.passkeys.passkey import is_phishing_resistant
 from czo_auth.core.sessions import session as core
 from czo_auth.core.users import user as core_user
 from czo_auth.core.users.user_fields import UserFields
-from czo_auth.rest.records.base import LEFT_OUT, UNSAID, Id, Listed, Record, Timestamp
+from czo_auth.rest.records.base import ABSENT_IF_NONE, ABSENT_UNLESS_SET, Id, Listed, Record, Timestamp
 from czo_auth.rest.records.users import User
 
 Assurance = Annotated[int, WithJsonSchema({"enum": [1, 2]})]
@@ -124,10 +124,10 @@ class Principal(Record):
     phishing_resistant: bool
     scopes: list[str]
     restricted_to: Restriction
-    service_account_id: Id | None = LEFT_OUT
-    organization_role: str | None = UNSAID
-    api_key_id: Id | None = LEFT_OUT
-    session_id: Id | None = LEFT_OUT
+    service_account_id: Id | None = ABSENT_IF_NONE
+    organization_role: str | None = ABSENT_UNLESS_SET
+    api_key_id: Id | None = ABSENT_IF_NONE
+    session_id: Id | None = ABSENT_IF_NONE
 
     @classmethod
     def of(cls, principal: core_principal.Principal) -> Self:

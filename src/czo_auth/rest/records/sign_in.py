@@ -15,7 +15,7 @@ from czo_auth.core.organizations import roles
 from czo_auth.core.principal import TWO_FACTOR_SETUP
 from czo_auth.core.users import user as core_user
 from czo_auth.core.users.user_fields import UserFields
-from czo_auth.rest.records.base import LEFT_OUT, Count, Id, Record, Timestamp, token_schema
+from czo_auth.rest.records.base import ABSENT_IF_NONE, Count, Id, Record, Timestamp, token_schema
 from czo_auth.rest.records.organizations import Organization
 from czo_auth.rest.records.sessions import ClientSession, Session
 from czo_auth.rest.records.users import User
@@ -48,7 +48,7 @@ class SignedIn(Record):
     token_type: Literal["Bearer"]
     token: Id
     redirect: bool
-    verified: Literal[True] | None = LEFT_OUT
+    verified: Literal[True] | None = ABSENT_IF_NONE
 
     @classmethod
     def of(
@@ -103,7 +103,7 @@ class SignedUp(Record):
     """A new user, and the organization that was created with them."""
 
     user: User
-    organization: Organization | None = LEFT_OUT
+    organization: Organization | None = ABSENT_IF_NONE
 
     @classmethod
     def of(

@@ -11,7 +11,7 @@ from czo_auth.core.flows.two_factor import manage as flow
 from czo_auth.core.paging import Page
 from czo_auth.core.two_factor import factor
 from czo_auth.core.two_factor import reset as core_reset
-from czo_auth.rest.records.base import LEFT_OUT, Count, Id, Listed, Record, Timestamp
+from czo_auth.rest.records.base import ABSENT_IF_NONE, Count, Id, Listed, Record, Timestamp
 from czo_auth.rest.records.sign_in import FactorMethod
 
 TotpUri = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^otpauth://totp/"})]
@@ -36,7 +36,7 @@ class TwoFactorStatus(Record):
     methods: list[FactorMethod]
     passkeys: Count
     two_factor_due_at: Timestamp | None
-    renew_by: Timestamp | None = LEFT_OUT
+    renew_by: Timestamp | None = ABSENT_IF_NONE
 
     @classmethod
     def of(cls, status: flow.TwoFactorStatus) -> Self:

@@ -33,7 +33,7 @@ class InsecureHashing:
     async def verify_code(self, stored: str | None, code: BackupCode) -> bool:
         return stored is not None and codes.verify_code(stored, code)
 
-    def learn(self, stored: str) -> None:
+    def register(self, stored: str) -> None:
         """Do nothing: response times are not made equal in tests."""
 
     def close(self) -> None:
