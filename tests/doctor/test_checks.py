@@ -18,7 +18,7 @@ from czo_auth.core.flows.administration.coverage import Coverage
 from czo_auth.core.flows.administration.overview import AuditTail, DeploymentOverview
 from czo_auth.core.organizations.two_factor import OrganizationDue
 from czo_auth.core.two_factor.factor import RenewalCounts
-from czo_auth.core.users.dated_holders import DueCounts
+from czo_auth.core.users.actor_type_deadlines import DueCounts
 from czo_auth.core.users.store import UserCounts
 from czo_auth.crypto.sealing import KeyRing, new_key_text
 from czo_auth.doctor import data, database, network, rules, secrets_at_rest

@@ -44,9 +44,9 @@ _KEYS = "filters that few keys meet read every key; those that ended are deleted
 READ_WHOLE: dict[str, str] = {
     "api_keys.count_found": _KEYS,
     "api_keys.search": _KEYS,
-    "dated_holders.count_due": _HOLDERS,
+    "actor_type_deadlines.count_due": _HOLDERS,
     "factor_rules.count_due": _COUNTS,
-    "dated_holders.list_due": _HOLDERS,
+    "actor_type_deadlines.list_due": _HOLDERS,
     "key_uses.forget_addresses": "once at the start, where addresses are not to be kept",
     "organizations.count": _TEXT,
     "organizations.search": _TEXT,

@@ -57,7 +57,7 @@ from czo_auth.core.throttle import GuessCounters
 from czo_auth.core.two_factor.challenges import Challenges
 from czo_auth.core.two_factor.reset import Resets
 from czo_auth.core.two_factor.store import TwoFactor
-from czo_auth.core.users.dated_holders import DatedHolders
+from czo_auth.core.users.actor_type_deadlines import ActorTypeDeadlines
 from czo_auth.core.users.email_change import EmailChanges
 from czo_auth.core.users.store import Users
 from czo_auth.core.webhooks.store import WebhookDeliveries, Webhooks
@@ -115,7 +115,7 @@ class Transaction(Protocol):
     @property
     def factor_rules(self) -> FactorRules: ...
     @property
-    def dated_holders(self) -> DatedHolders: ...
+    def actor_type_deadlines(self) -> ActorTypeDeadlines: ...
     @property
     def budgets(self) -> Budgets: ...
     @property

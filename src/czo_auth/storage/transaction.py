@@ -14,6 +14,7 @@ from czo_auth.core.context import Context
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.record_budgets import charge_records
 from czo_auth.core.transaction import Transaction
+from czo_auth.storage.actor_type_deadlines import SqlActorTypeDeadlines
 from czo_auth.storage.api_key_expiry import SqlKeyExpiry
 from czo_auth.storage.api_key_usage import SqlKeyQuotas, SqlKeyUses
 from czo_auth.storage.api_keys import SqlApiKeys
@@ -21,7 +22,6 @@ from czo_auth.storage.audit_log import SqlAuditLog
 from czo_auth.storage.audit_removal import SqlAuditRemoval
 from czo_auth.storage.budgets import SqlBudgets
 from czo_auth.storage.challenges import SqlChallenges
-from czo_auth.storage.dated_holders import SqlDatedHolders
 from czo_auth.storage.devices import SqlDeviceAuthorizations
 from czo_auth.storage.email_changes import SqlEmailChanges
 from czo_auth.storage.idempotency import SqlIdempotencyStore
@@ -134,8 +134,8 @@ class SqlTransaction:
         return SqlFactorRules(self.connection, self.tables)
 
     @cached_property
-    def dated_holders(self) -> SqlDatedHolders:
-        return SqlDatedHolders(self.connection, self.tables)
+    def actor_type_deadlines(self) -> SqlActorTypeDeadlines:
+        return SqlActorTypeDeadlines(self.connection, self.tables)
 
     @cached_property
     def budgets(self) -> SqlBudgets:

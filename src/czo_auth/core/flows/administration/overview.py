@@ -16,7 +16,7 @@ from czo_auth.core.limits import MAX_DUE_ORGANIZATIONS
 from czo_auth.core.organizations.two_factor import REMINDED_DAYS, OrganizationDue
 from czo_auth.core.transaction import Transaction, Transactions
 from czo_auth.core.two_factor.factor import RenewalCounts
-from czo_auth.core.users.dated_holders import DueCounts
+from czo_auth.core.users.actor_type_deadlines import DueCounts
 from czo_auth.core.users.store import UserCounts
 from czo_auth.crypto import passwords
 
@@ -100,7 +100,7 @@ async def read_overview(
                 now=now, until=now + SOON, limit=MAX_DUE_ORGANIZATIONS
             ),
             due_by_type={
-                each.name: tx.dated_holders.count_due(each, now=now, until=now + SOON)
+                each.name: tx.actor_type_deadlines.count_due(each, now=now, until=now + SOON)
                 for each in actors.dated
             },
             locked=locked,

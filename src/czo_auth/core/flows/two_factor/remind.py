@@ -33,7 +33,7 @@ class RemindHolders:
     async def _remind_holders(self, actor_type: ActorType, *, now: datetime) -> None:
         after = None
         while holders := await self._services.transactions.read(
-            lambda tx, after=after: tx.dated_holders.list_due(  # type: ignore[misc]
+            lambda tx, after=after: tx.actor_type_deadlines.list_due(  # type: ignore[misc]
                 actor_type, now=now, until=now + _LONGEST, limit=_AT_ONCE, after=after
             )
         ):
@@ -48,7 +48,8 @@ class RemindHolders:
             return
         days = days_ahead(due_at, now=now)
         is_first = await self._services.transactions.run(
-            lambda tx: tx.dated_holders.mark_reminded(user.id, due_at=due_at, days=days), system_context(now)
+            lambda tx: tx.actor_type_deadlines.mark_reminded(user.id, due_at=due_at, days=days),
+            system_context(now),
         )
         if is_first:
             self._services.background.post(compose_two_factor_due_by_type(user, due_at=due_at))

@@ -25,7 +25,7 @@ class DueCounts:
     soon: int
 
 
-class DatedHolders(Protocol):
+class ActorTypeDeadlines(Protocol):
     """Users who lack the second factor that one of their actor types requires from a date on."""
 
     def list_due(

@@ -22,15 +22,15 @@ from sqlalchemy import (
 )
 
 from czo_auth.core.actors import ActorType
-from czo_auth.core.users.dated_holders import DatedHolders, DueCounts
+from czo_auth.core.users.actor_type_deadlines import ActorTypeDeadlines, DueCounts
 from czo_auth.core.users.user import User
 from czo_auth.storage.column_types import MILLISECOND, to_milliseconds
 from czo_auth.storage.store import Store
 from czo_auth.storage.users import has_passkey, holds, owns_factor, select_users
 
 
-class SqlDatedHolders(Store, DatedHolders):
-    """Implements `czo_auth.core.users.dated_holders.DatedHolders`."""
+class SqlActorTypeDeadlines(Store, ActorTypeDeadlines):
+    """Implements `czo_auth.core.users.actor_type_deadlines.ActorTypeDeadlines`."""
 
     def list_due(
         self, actor_type: ActorType, *, now: datetime, until: datetime, limit: int, after: str | None = None
