@@ -92,6 +92,18 @@ NAMES = {
     "foresee_own": "preview_own_deletion",
     "erase_from_parked_events": "erase_from_dead_letters",
     "_how_many": "_count_up_to",
+    "saw_refused": "count_refusal",
+    "draw_key": "generate_key",
+    "readers_of": "recipients_of",
+    "tell_creation": "notify_of_creation",
+    "tell_owner": "mail_notice",
+    "tell_owner_by_id": "mail_notice_by_id",
+    "BEAT_SECONDS": "RESPONSE_INTERVAL_SECONDS",
+    "shorten_lives": "shorten_lifetimes",
+    "lets_more_pass": "is_looser",
+    "stand_ins": "replacements",
+    "DatedHolders": "ActorTypeDeadlines",
+    "dated_holders": "actor_type_deadlines",
 }
 """Names that are no longer used, with their replacements."""
 
