@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from czo_auth.cli.demo import play as play_module
+from czo_auth.cli.demo import run as run_module
 from czo_auth.cli.demo.client import Client
 from czo_auth.cli.demo.printer import Mismatch, StepPrinter
 from czo_auth.cli.demo.users import DemoRun, Person
@@ -93,9 +93,9 @@ def test_mismatch_is_reported_and_fails_the_demo(
     def sign_up(demo_run: DemoRun, person: Person) -> None:
         demo_run.client.ask("signs up", "GET", "/whoami", status=200, has={"kind": "session"})
 
-    monkeypatch.setattr(play_module, "sign_up", sign_up)
+    monkeypatch.setattr(run_module, "sign_up", sign_up)
     before = set(psutil.Process().children())
-    assert play_module.play() == 1
+    assert run_module.run_demo() == 1
     said = capsys.readouterr().out
     assert "✗ signs up" in said
     assert "expected 200, got 401" in said
