@@ -17,6 +17,8 @@ import pytest
 from czo_auth.storage import open_storage
 from czo_auth.storage.migrate import upgrade_blocking
 from czo_auth.storage.tables import Tables
+from tests.support.compiled_statements import share_compiled_statements
+from tests.support.memory import memory_folder
 from tests.support.postgres import PostgresServer
 from tests.support.server import RunningServer
 from tests.support.weak_hashes import real_hashes, weak_hashes
@@ -31,6 +33,13 @@ gc.disable()
 # A shell's background job ignores SIGINT, and what it starts would too: servers here are ended by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Each acknowledged write of a deployment waits for its file to reach the disk: the tests' files are in memory, where
+# there is enough of it. A folder that was chosen by the environment stays.
+if "PYTEST_DEBUG_TEMPROOT" not in os.environ and (folder := memory_folder()) is not None:
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = folder
+
+share_compiled_statements()
 
 # A shared machine stalls now and then; and in CI the same commit tries the same examples.
 hypothesis.settings.register_profile("here", deadline=None)

@@ -27,6 +27,7 @@ from urllib.parse import quote
 
 import psutil
 
+from tests.support.memory import memory_folder
 from tests.support.ports import free_port
 from tests.support.processes import still_alive
 from tests.support.program import Startable
@@ -36,7 +37,6 @@ START_SECONDS = 180
 """Ends a wait that would never end, and says nothing about speed: on a busy machine, initdb alone takes a minute."""
 STOP_SECONDS = 60
 SUPERUSER = "postgres"
-ENOUGH_BYTES = 4 * 1024**3
 
 # The data lives for one test run: nothing is forced to disk, and no background work disturbs timings.
 SETTINGS = {
@@ -363,13 +363,7 @@ def _open_to_all(path: Path) -> bool:
 
 def _short_and_fast() -> str:
     """Choose where to put data. Never TMPDIR: the path of a Unix socket may have 107 bytes (103 on macOS)."""
-    memory = "/dev/shm"
-    try:
-        flags, free = os.statvfs(memory).f_flag, shutil.disk_usage(memory).free
-    except OSError:
-        return "/tmp"
-    may_run_binaries = not flags & getattr(os, "ST_NOEXEC", 0)
-    return memory if free > ENOUGH_BYTES and may_run_binaries and os.access(memory, os.W_OK) else "/tmp"
+    return memory_folder() or "/tmp"
 
 
 def _says_ready(pid_file: Path, pid: int) -> bool:
