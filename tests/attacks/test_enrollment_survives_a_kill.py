@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from tests.conftest import StartServer
 from tests.contract.api import Api, new_client
 from tests.contract.people import People
 from tests.support.settings import KEY
 
 
+@pytest.mark.deep
 async def test_server_killed_between_enabling_and_confirming(
     start_server: StartServer, database_url: str
 ) -> None:

@@ -26,6 +26,7 @@ def test_simulation_recalls_what_a_real_process_recalls(postgres_server: Postgre
         assert abs(compared.measured - compared.simulated) < WITHIN, compared
 
 
+@pytest.mark.deep
 def test_lookup_in_company_costs_less_than_one_alone(postgres_server: PostgresServer) -> None:
     costs = measure(postgres_server, requests=1_000, rounds=3)
     assert [len(figure.rounds) for figure in vars(costs).values()] == [3] * 5

@@ -6,6 +6,8 @@ import pytest
 
 from tests.browser.visitor import NewVisitor, Visitor
 
+pytestmark = pytest.mark.deep
+
 
 def _signed_in(visitor: Visitor) -> Visitor:
     visitor.settle()

@@ -119,6 +119,7 @@ def test_anybodys_key_is_found_and_revoked(
     assert not bob.sees("Leaked")
 
 
+@pytest.mark.deep
 def test_others_see_why_they_may_not(visit: NewVisitor) -> None:
     bob = visit()
     bob.settle()
@@ -127,6 +128,7 @@ def test_others_see_why_they_may_not(visit: NewVisitor) -> None:
     bob.look("refused")
 
 
+@pytest.mark.deep
 def test_user_that_was_searched_for_opens_at_the_first_click(visit: NewVisitor, admin: Visitor) -> None:
     """Leaving the field must not load the results again: a click on a link that is replaced meanwhile is lost."""
     bob = visit()
@@ -149,6 +151,7 @@ def test_user_that_was_searched_for_opens_at_the_first_click(visit: NewVisitor, 
             admin.page.locator(f"#f-{field}").select_option(chosen)
 
 
+@pytest.mark.deep
 def test_what_is_typed_before_the_script_has_come_is_searched_for(visit: NewVisitor, admin: Visitor) -> None:
     bob = visit()
     bob.register()

@@ -6,6 +6,8 @@ import pytest
 
 from tests.browser.visitor import NewVisitor, Visitor
 
+pytestmark = pytest.mark.deep
+
 NARROW = {"width": 360, "height": 740}
 
 

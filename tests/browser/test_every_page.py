@@ -90,6 +90,7 @@ def test_every_template_is_looked_at_by_a_browser_test() -> None:
         assert re.search(rf"[\"/}}]{re.escape(name.removeprefix('/'))}\"", source), template
 
 
+@pytest.mark.deep
 def test_links_in_mails_open_pages_that_are_accessible(visit: NewVisitor, deployment: Deployment) -> None:
     ada = visit()
     ada.sign_up()

@@ -129,6 +129,7 @@ def test_an_invitation_is_for_its_address_only(visit: NewVisitor) -> None:
     assert "was sent to another address" in eve.error
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("scripts", SCRIPTS)
 def test_an_organization_is_renamed_and_deleted_by_its_name(visit: NewVisitor, *, scripts: bool) -> None:
     ada = visit(java_script_enabled=scripts)
@@ -188,6 +189,7 @@ def test_invitations_to_me_are_listed_once_my_address_is_confirmed(
     assert not bob.sees("Mills")
 
 
+@pytest.mark.deep
 def test_a_name_is_changed(visit: NewVisitor) -> None:
     ada = visit()
     ada.settle()

@@ -27,6 +27,7 @@ from tests.support.weak_hashes import IN_EVERY_PROCESS
 SECONDS = 240
 
 
+@pytest.mark.deep
 def test_every_step_comes_out_as_the_contract_says(fresh: Shell, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()

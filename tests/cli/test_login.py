@@ -149,6 +149,7 @@ class Login:
         return said
 
 
+@pytest.mark.deep
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 def test_key_is_kept_in_the_keyring_or_in_a_file_of_its_owner_alone(browser: Browser, tmp_path: Path) -> None:
     """Together, since each of them waits five seconds as the server tells it."""

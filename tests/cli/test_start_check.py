@@ -22,7 +22,10 @@ from tests.support.ports import free_port
 from tests.support.processes import still_alive
 from tests.support.tethered import tethered
 
-pytestmark = pytest.mark.skipif(not FORKS, reason="there, the database is opened in the process itself")
+pytestmark = [
+    pytest.mark.skipif(not FORKS, reason="there, the database is opened in the process itself"),
+    pytest.mark.deep,
+]
 
 UNUSED = ("alembic", "graphql", "httpx", "mako", "pygments", "rich", "strawberry")
 """What nothing needs after the migration, or before the first request that uses it."""

@@ -77,6 +77,7 @@ async def test_every_use_is_counted_and_shown(timed: Timed) -> None:
     ]
 
 
+@pytest.mark.deep
 async def test_counts_survive_a_database_that_cannot_be_written(timed_sqlite: Timed) -> None:
     """S19: neither does it fail or delay a request, nor is a use lost or counted twice."""
     timed = timed_sqlite

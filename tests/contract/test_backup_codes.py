@@ -101,6 +101,7 @@ async def test_code_is_not_spent_when_the_sign_in_fails(timed: Timed) -> None:
     accepted(await people.redeem(carol.codes[0], challenge=await people.challenge(carol)))
 
 
+@pytest.mark.deep
 @pytest.mark.real_hashes
 async def test_unknown_code_takes_the_time_of_a_known_one(timed_sqlite: Timed) -> None:
     """S5: exactly one bcrypt, on a dummy where there is no row. The shortest of several tries counts."""

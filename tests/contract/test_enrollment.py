@@ -326,6 +326,7 @@ async def test_two_enrollments_share_no_secret(live_sqlite: Live) -> None:
     assert len(seen) == 33
 
 
+@pytest.mark.deep
 @pytest.mark.real_hashes
 async def test_flood_of_enrollments_leaves_the_codes_to_the_confirmation(deploy_sqlite: Deploy) -> None:
     """S5, S25: hashing is bounded; what was not hashed ahead is hashed when it is needed."""

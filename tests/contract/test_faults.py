@@ -54,6 +54,7 @@ def full(url: str, server: RunningServer) -> Iterator[None]:
         process.rlimit(psutil.RLIMIT_FSIZE, limits)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     "fault", [pytest.param(locked, id="locked"), pytest.param(full, id="full", marks=needs_file_limits)]
 )
@@ -306,6 +307,7 @@ async def test_what_was_acknowledged_is_there_after_a_kill(
             accepted(await people.redeem(next(codes), challenge=await people.challenge(account)))
 
 
+@pytest.mark.deep
 async def test_code_is_used_if_and_only_if_its_session_exists(
     databases: Databases, start_server: StartServer
 ) -> None:

@@ -24,6 +24,8 @@ from tests.contract.deployments import create_admin
 from tests.contract.people import Account, People
 from tests.counterparts.conftest import GRANT, KEY_TYPE, PASSWORD, SERVICE, Issuer
 
+pytestmark = pytest.mark.deep
+
 
 class Service(JWTBearerTokenValidator):  # type: ignore[misc]
     """The other service; all it knows is where the server publishes its keys."""

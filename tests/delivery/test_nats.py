@@ -184,6 +184,7 @@ async def test_outage_of_nats_is_reported_without_the_address(
     assert PASSWORD not in said
 
 
+@pytest.mark.deep
 async def test_stream_keeps_what_a_killed_relay_sends_again_once(
     transactions: Transactions, migrated_url: str, nats_server: NatsServer, request: pytest.FixtureRequest
 ) -> None:

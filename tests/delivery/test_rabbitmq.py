@@ -23,6 +23,8 @@ from tests.support.ports import free_port
 from tests.support.rabbitmq import RabbitServer
 from tests.support.records import an_event
 
+pytestmark = pytest.mark.deep
+
 
 @pytest.fixture(scope="module")
 def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:

@@ -266,6 +266,7 @@ async def test_websocket_is_guarded_like_a_route(host: HostProcess, client: http
         assert (response.status_code, json.loads(response.body)["code"]) == (status, code)
 
 
+@pytest.mark.deep
 def test_an_example_says_when_its_port_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

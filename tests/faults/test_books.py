@@ -10,6 +10,8 @@ from tests.contract.people import Session
 from tests.faults.books import faults_of
 from tests.faults.users import Memory
 
+pytestmark = pytest.mark.deep
+
 BREAKS = {
     "a user and": "DELETE FROM {}events WHERE type = 'auth.user.registered'",
     "a session and": "DELETE FROM {}events WHERE type = 'auth.session.created'",

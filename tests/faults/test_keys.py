@@ -19,6 +19,8 @@ from tests.contract.people import People
 from tests.support.server import RunningServer
 from tests.support.settings import KEY
 
+pytestmark = pytest.mark.deep
+
 OTHER = base64.b64encode(bytes(range(32))).decode()
 
 

@@ -14,6 +14,8 @@ from tests.contract.database import everything, sql
 from tests.contract.people import PASSWORD
 from tests.support.settings import KEY, settings
 
+pytestmark = pytest.mark.deep
+
 ENV = {"AUTH_ENCRYPTION_KEY": KEY, "CZO_AUTH_RATE_LIMIT_ENABLED": "false"}
 DELAYS = (0.0, 0.01, 0.03, 0.1)
 """Seconds between the request and the kill."""

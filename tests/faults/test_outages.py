@@ -34,7 +34,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.processes import needs_file_limits
 from tests.support.server import RunningServer
 
-pytestmark = pytest.mark.each_database
+pytestmark = [pytest.mark.each_database, pytest.mark.deep]
 
 LONGER_THAN_ANYBODY_WAITS = 6.5
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'czo-auth'"

@@ -15,6 +15,8 @@ from tests.contract.database import sql
 from tests.contract.people import People, Session
 from tests.support.settings import KEY
 
+pytestmark = pytest.mark.deep
+
 ENV = {"AUTH_ENCRYPTION_KEY": KEY, "CZO_AUTH_RATE_LIMIT_ENABLED": "false"}
 DELAYS = (0.0, 0.01, 0.02, 0.05, 0.1)
 """Seconds between the requests and the kill."""

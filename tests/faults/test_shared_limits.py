@@ -24,6 +24,8 @@ from tests.support.server import RunningServer
 from tests.support.settings import KEY
 from tests.support.valkey import ValkeyServer
 
+pytestmark = pytest.mark.deep
+
 MAILS = 10
 """Mails in a quarter of an hour for one account."""
 

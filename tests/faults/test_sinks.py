@@ -7,6 +7,8 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from tests.attacks.conftest import scattering_client
 from tests.conftest import StartServer
 from tests.contract.acting import create_key, eventually
@@ -16,6 +18,8 @@ from tests.contract.databases import SqliteDatabases
 from tests.contract.outages import ENV
 from tests.contract.people import People
 from tests.faults.kills import IN_FULL
+
+pytestmark = pytest.mark.deep
 
 DOWN_SECONDS = 150.0 if IN_FULL else 2.0
 

@@ -17,6 +17,7 @@ def _listed(story: Story) -> Any:
     return pytest.param(story, marks=marks, id=story.__name__)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("story", [_listed(story) for story in STORIES])
 def test_story_comes_out_as_the_model_says(databases: Databases, story: Story) -> None:
     class CurrentRequest(Machine):

@@ -392,6 +392,7 @@ async def test_no_log_quotes_what_was_asked(deployment: Deployment, caplog: pyte
 
 
 # --- the start -------------------------------------------------------------------------------------------------------
+@pytest.mark.deep
 def test_nothing_slow_is_imported_before_the_first_request(sqlite_url: str) -> None:
     program = """
 import sys

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from czo_auth.core.events.chain import verify_chain
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.users.store import UserFilter
@@ -42,6 +44,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.deep
 async def test_acknowledged_writes_survive_a_killed_process_together_with_their_events(
     rows: Rows,
 ) -> None:

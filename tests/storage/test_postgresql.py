@@ -130,6 +130,7 @@ async def test_restarted_server_is_not_even_noticed(rows: Rows, server: Postgres
     await everything_works(rows)
 
 
+@pytest.mark.deep
 async def test_frozen_server_is_an_outage_that_ends(rows: Rows, server: PostgresServer) -> None:
     await everything_works(rows)
     server.pause()

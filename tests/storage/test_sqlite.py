@@ -403,6 +403,7 @@ asyncio.run(storage.close())
 """
 
 
+@pytest.mark.deep
 def test_storage_that_was_open_before_a_fork_works_in_both(migrated_sqlite_url: str) -> None:
     # Python warns of every fork in a process with threads; this is about what happens then.
     command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", FORKED]

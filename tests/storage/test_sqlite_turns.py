@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PROCESSES = 4
 WRITES = 300
 """How many each makes at least: on a busy machine a time would end with so few that chance decides."""
 
 
+@pytest.mark.deep
 def test_busy_processes_share_the_file_fairly(migrated_sqlite_url: str) -> None:
     """SQLite's own waiting let one write six times as often as another, which then gave up after five seconds."""
     command = [sys.executable, "-W", "error", "-m", "tests.storage.hog", migrated_sqlite_url, str(WRITES)]

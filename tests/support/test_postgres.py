@@ -18,6 +18,8 @@ from tests.support import postgres
 from tests.support.postgres import PostgresServer
 from tests.support.processes import still_alive, with_pids
 
+pytestmark = pytest.mark.deep
+
 ROOT = Path(__file__).parents[2]
 
 

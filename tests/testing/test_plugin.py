@@ -57,6 +57,7 @@ def test_both_ways_of_running_coroutines_work_in_a_project_of_its_own(pytester: 
     done.assert_outcomes(passed=2)
 
 
+@pytest.mark.deep
 def test_what_is_missing_is_said(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(auth_host): pass")
     done = pytester.runpytest_subprocess("-p", "no:schemathesis")

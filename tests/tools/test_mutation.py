@@ -10,6 +10,8 @@ import pytest
 
 from tools.mutation.mutants import mutants_of
 
+pytestmark = pytest.mark.deep
+
 ROOT = Path(__file__).parents[2]
 SOURCE = '''"""Doc."""
 from dataclasses import dataclass

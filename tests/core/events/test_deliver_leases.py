@@ -169,6 +169,7 @@ async def test_stopped_process_leaves_its_sinks_to_the_next_at_once(
     assert processes.lines() == [("one", ids[0]), ("heir", ids[1])]
 
 
+@pytest.mark.deep
 async def test_lease_is_renewed_while_a_batch_lasts_longer(transactions: Transactions) -> None:
     async def slowly(event: Event) -> None:
         await asyncio.sleep(0.12)
