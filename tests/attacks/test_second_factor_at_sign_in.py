@@ -1,4 +1,4 @@
-"""Attacks on the second half of a sign-in: the challenge and the code (S2, S3, S4, S10, S23, S24)."""
+"""Attacks on the second half of a sign-in: the challenge and the code (S2, S3, S4, S23, S24)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,17 @@ from typing import Any
 
 import pytest
 
+from tests.attacks.changes import (
+    ban,
+    ban_and_unban,
+    change_password,
+    disable,
+    replace_the_phone,
+    reset_two_factor,
+    revoke_others,
+)
 from tests.attacks.conftest import Graph
-from tests.contract.api import CHALLENGE_COOKIE, DEVICE_COOKIE, SESSION_COOKIE, cookies_set_by
+from tests.contract.api import CHALLENGE_COOKIE, SESSION_COOKIE, cookies_set_by
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import DRIFT, Live
 from tests.contract.database import sql
@@ -331,38 +340,6 @@ async def test_locking_somebody_out_without_their_password(live: Live, victim: A
 
 
 # --- a challenge outlives nothing ------------------------------------------------------------------------------------
-async def change_password(live: Live, _: Session, account: Account, session: Session) -> None:
-    body = {"currentPassword": account.password, "newPassword": "another battery staple"}
-    accepted(await live.api.post("/change-password", body, bearer=session.token))
-
-
-async def revoke_others(live: Live, _: Session, __: Account, session: Session) -> None:
-    accepted(await live.api.delete("/sessions", bearer=session.token), 204)
-
-
-async def ban(live: Live, root: Session, account: Account, _: Session) -> None:
-    body = {"reason": "stolen"}
-    accepted(await live.api.post(f"/admin/users/{account.id}/ban", body, bearer=root.token))
-
-
-async def ban_and_unban(live: Live, root: Session, account: Account, session: Session) -> None:
-    await ban(live, root, account, session)
-    accepted(await live.api.post(f"/admin/users/{account.id}/unban", bearer=root.token))
-
-
-async def reset_two_factor(live: Live, root: Session, account: Account, _: Session) -> None:
-    path = f"/admin/users/{account.id}/two-factor"
-    accepted(await live.api.delete(path, {"reason": "lost"}, bearer=root.token), 204)
-
-
-async def disable(live: Live, _: Session, account: Account, session: Session) -> None:
-    body = {"password": account.password}
-    accepted(await live.api.post("/two-factor/disable", body, bearer=session.token))
-
-
-async def replace_the_phone(live: Live, _: Session, account: Account, session: Session) -> None:
-    await live.people.enable(account, session, replace=True)
-    Session.of(await live.people.verify(account.has.code(), bearer=session.token))
 
 
 CHANGES = [change_password, revoke_others, ban, ban_and_unban, reset_two_factor, disable, replace_the_phone]
@@ -402,84 +379,3 @@ async def test_challenge_of_a_lesser_actor_type(
     challenge = await live.people.challenge(account)
     session = Session.of(await live.people.verify(account.has.code(), challenge=challenge))
     assert session.body["session"]["actorType"] == "customer"
-
-
-# --- trusted devices -------------------------------------------------------------------------------------------------
-async def trusted(live: Live, account: Account) -> str:
-    """Sign in on a device that is trusted from now on; gives its cookie."""
-    body = {
-        "code": account.has.code(),
-        "challenge": await live.people.challenge(account),
-        "trustDevice": True,
-    }
-    answer = await live.api.post("/two-factor/verify", body)
-    return cookies_set_by(answer)[DEVICE_COOKIE].value
-
-
-async def enters_with(live: Live, account: Account, device: str) -> bool:
-    body = {"email": account.email, "password": account.password}
-    answer = await live.api.post("/customer/sign-in/email", body, cookies={DEVICE_COOKIE: device})
-    return not accepted(answer)["requires2FA"]
-
-
-async def test_device_of_somebody_else(live: Live, victim: Account, enrolled_user: AccountAndSession) -> None:
-    device = await trusted(live, enrolled_user[0])
-    assert not await enters_with(live, victim, device)
-    assert await enters_with(live, enrolled_user[0], device), "it would have worked for its owner"
-
-
-async def test_made_up_device(live: Live, victim: Account) -> None:
-    assert not await enters_with(live, victim, "czd_" + "A" * 43)
-
-
-@pytest.mark.parametrize("change", [change_password, replace_the_phone], ids=lambda change: change.__name__)
-async def test_device_trusted_before(
-    live: Live, enrolled_user: AccountAndSession, root: Session, change: Any
-) -> None:
-    account, session = enrolled_user
-    device = await trusted(live, account)
-    await change(live, root, account, session)
-    if change is change_password:
-        account.password = "another battery staple"
-    assert not await enters_with(live, account, device)
-
-
-async def test_device_that_was_revoked(live: Live, enrolled_user: AccountAndSession) -> None:
-    account, session = enrolled_user
-    device = await trusted(live, account)
-    accepted(await live.api.delete("/two-factor/trusted-devices", bearer=session.token), 204)
-    assert not await enters_with(live, account, device)
-
-
-async def test_device_cookie_used_again_after_its_renewal(
-    live: Live, enrolled_user: AccountAndSession
-) -> None:
-    account, _ = enrolled_user
-    device = await trusted(live, account)
-    assert await enters_with(live, account, device)
-    assert not await enters_with(live, account, device)
-
-
-async def test_trusting_a_device_as_administrator(live: Live) -> None:
-    account, session = await live.admin()
-    await live.people.enroll(account, session)
-    challenge = await live.people.challenge(account, "admin")
-    body = {"code": account.has.code(), "challenge": challenge, "trustDevice": True}
-    assert DEVICE_COOKIE not in cookies_set_by(await live.api.post("/two-factor/verify", body))
-
-
-async def test_switching_actor_types_on_a_trusted_device(
-    live: Live, root: Session, enrolled_user: AccountAndSession
-) -> None:
-    """What the device skipped is asked for when more is wanted."""
-    account, _ = enrolled_user
-    path = f"/admin/users/{account.id}/actor-types"
-    accepted(await live.api.post(path, {"add": ["merchant"]}, bearer=root.token))
-    device = await trusted(live, account)
-    body = {"email": account.email, "password": account.password}
-    answer = await live.api.post("/customer/sign-in/email", body, cookies={DEVICE_COOKIE: device})
-    session = Session.of(answer)
-    assert session.body["session"]["aal"] == 1
-    switched = await live.api.post("/switch-actor", {"actorType": "merchant"}, bearer=session.token)
-    assert accepted(switched)["requires2FA"] is True
-    assert "set-auth-token" not in switched.headers
