@@ -55,6 +55,8 @@ class Record(BaseModel):
     """
 
     model_config = ConfigDict(
+        # At its first use: building all of them would cost each start a tenth of a second.
+        defer_build=True,
         frozen=True,
         extra="forbid",
         alias_generator=to_camel,
