@@ -161,7 +161,7 @@ def api_key_rows(plan: Plan, directory: Path, postgres: PostgresServer | None) -
 def token_rows(plan: Plan, directory: Path) -> list[Row]:
     """Measure access tokens."""
     with loaded(plan.sizes[0], directory, None) as base:
-        tokens_file, busy_file, public_key = asyncio.run(_signed(base, directory))
+        tokens_file, busy_file, public_key = asyncio.run(sign_tokens(base, directory))
     subjects = [
         hello(),
         ours(FIRST_SIGHT, base, tokens_file, **forgetful()),
@@ -203,7 +203,7 @@ def token_rows(plan: Plan, directory: Path) -> list[Row]:
     return rows
 
 
-async def _signed(base: Loaded, directory: Path) -> tuple[Path, Path, str]:
+async def sign_tokens(base: Loaded, directory: Path) -> tuple[Path, Path, str]:
     """Sign an access token for each session in the database; gives all, a busy few, and the public key as PEM."""
     auth = Auth(data.settings(base.url))
     await auth.open()

@@ -8,14 +8,19 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from joserfc.jwk import ECKey
+
 from benchmarks import data
-from benchmarks.credentials_rows import loaded
+from benchmarks.credentials_rows import loaded, sign_tokens
 from benchmarks.hosts import hello
 from benchmarks.measure import OURS, Row
 from czo_auth import Auth, AuthMiddleware, Settings
 from czo_auth.asgi.authentication import Authenticator
 from czo_auth.asgi.long_lists import ITEMS_AT_ONCE, write_json
-from czo_auth.crypto import tokens
+from czo_auth.crypto import base64url, tokens
 from czo_auth.rest import records
 from czo_auth.storage.lookup_sql import api_key_record
 
@@ -29,7 +34,9 @@ def rows(directory: Path, *, rounds: int) -> list[Row]:
     """Measure wall time per call: the smallest of the rounds, because other work can only add to it."""
     with loaded(_KEYS, directory, None) as base:
         keys = base.tokens.read_text().split()[:_TIMES]
-        found = asyncio.run(_measured(data.settings(base.url), keys, rounds=rounds))
+        signed, _, _ = asyncio.run(sign_tokens(base, directory))
+        access_tokens = signed.read_text().split()[:_TIMES]
+        found = asyncio.run(_measured(data.settings(base.url), keys, access_tokens, rounds=rounds))
     return [
         Row(
             operation=f"in a loop: {what}",
@@ -43,7 +50,9 @@ def rows(directory: Path, *, rounds: int) -> list[Row]:
     ]
 
 
-async def _measured(settings: Settings, keys: list[str], *, rounds: int) -> dict[str, float]:
+async def _measured(
+    settings: Settings, keys: list[str], access_tokens: list[str], *, rounds: int
+) -> dict[str, float]:
     remembering = Auth(settings)
     forgetful = Auth(settings.model_copy(update={"remembered_credentials": 0}))
     series: dict[str, list[float]] = {}
@@ -56,7 +65,9 @@ async def _measured(settings: Settings, keys: list[str], *, rounds: int) -> dict
             "a remembered key before hello": AuthMiddleware(hello.app, auth=remembering, required=True),
             "an uncached key before hello": AuthMiddleware(hello.app, auth=forgetful, required=True),
         }
-        parts = _parts(forgetful, keys)
+        token_scopes = [_scope(token) for token in access_tokens]
+        first_sight = wholes["an uncached key before hello"]
+        parts = _parts(forgetful, keys) | _token_parts(forgetful, access_tokens)
         listed = await forgetful.services.transactions.read(lambda tx: tx.api_keys.find(data.uuid("k", 0)))
         assert listed is not None
         for _ in range(rounds + 1):
@@ -65,6 +76,10 @@ async def _measured(settings: Settings, keys: list[str], *, rounds: int) -> dict
                 for scope in scopes:
                     await app(dict(scope), _receive, _send)
                 series.setdefault(what, []).append(_each(begun))
+            begun = time.perf_counter()
+            for scope in token_scopes:
+                await first_sight(dict(scope), _receive, _send)
+            series.setdefault("a token seen for the first time before hello", []).append(_each(begun))
             # What a check of a key may have to wait for beside a long list.
             begun = time.perf_counter()
             for _ in range(_PARTS):
@@ -101,6 +116,20 @@ def _parts(auth: Auth, keys: list[str]) -> dict[str, Callable[[int], object]]:
         "the query": lambda number: lookup._row(sql, digests[number]),
         "row to record": lambda _: api_key_record(row),
         "record to principal": lambda _: authenticate._owner(record, now=now),
+    }
+
+
+def _token_parts(auth: Auth, access_tokens: list[str]) -> dict[str, Callable[[int], object]]:
+    verify, now = auth.services.access_tokens.verify, auth.now()
+    (jwk,) = auth.services.access_tokens.jwks(now=now)["keys"]
+    public_key = ECKey.import_key(dict(jwk)).public_key
+    header, payload, signature = access_tokens[0].split(".")
+    pair = base64url.decode(signature)
+    der = encode_dss_signature(int.from_bytes(pair[:32], "big"), int.from_bytes(pair[32:], "big"))
+    signed, algorithm = f"{header}.{payload}".encode(), ec.ECDSA(SHA256())
+    return {
+        "verifying a token, without its session": lambda number: verify(access_tokens[number], now=now),
+        "the ECDSA operation of that": lambda _: public_key.verify(der, signed, algorithm),
     }
 
 
