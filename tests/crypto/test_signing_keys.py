@@ -22,6 +22,12 @@ OTHER_KEY = jwt.new_signing_key()
 def test_key_is_named_by_its_thumbprint() -> None:
     assert KEY.kid == ECKey.import_key(KEY.private_pem).thumbprint()
     assert KEY.kid != OTHER_KEY.kid
+    new = jwt.new_signing_key()
+    assert new.kid == ECKey.import_key(new.private_pem).thumbprint()
+
+
+def test_private_key_does_not_show() -> None:
+    assert repr(KEY) == f"SigningKey(kid={KEY.kid!r})"
 
 
 def test_public_jwk_holds_the_public_half_and_nothing_more() -> None:

@@ -6,7 +6,15 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from czo_auth.core.api_keys.quota import Quota, QuotaPeriod, QuotaUpdate, days_of, is_looser, period_at
+from czo_auth.core.api_keys.quota import (
+    QUOTA_PERIODS,
+    Quota,
+    QuotaPeriod,
+    QuotaUpdate,
+    days_of,
+    is_looser,
+    period_at,
+)
 from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.limits import MAX_QUOTA
 
@@ -41,12 +49,20 @@ def test_month_goes_from_first_to_first(now: str, name: str, seconds: int, left:
     assert (len(days), days[0][:7], days[-1][:7]) == (seconds // 86_400, name, name)
 
 
+def test_periods_that_may_be_chosen_are_the_two_that_there_are() -> None:
+    assert QUOTA_PERIODS == ("day", "month")
+    assert [period_at(each, at("2026-07-05T12:00:00")).name for each in QUOTA_PERIODS] == [
+        "2026-07-05",
+        "2026-07",
+    ]
+
+
 def test_day_is_that_of_utc_wherever_the_time_comes_from() -> None:
     east = datetime(2026, 7, 2, 1, 30, tzinfo=timezone(timedelta(hours=2)))
     period = period_at("day", east)
     assert (period.name, period.seconds, period.seconds_left(east)) == ("2026-07-01", 86_400, 1800)
     assert period.ends == at("2026-07-02")
-    assert period.expires_at > period.ends + 31 * DAY
+    assert period.expires_at == period.ends + 40 * DAY
 
 
 @pytest.mark.parametrize(
