@@ -2,8 +2,9 @@
 Run the mutants that have no result yet, and report.
 
 ``python -m tools.mutation [--minutes N] [--near] [--write] [MODULE…]``. Results are kept in ``.mutation/``, so that a
-run that was cut short continues where it ended: a mutant that was killed stays so while its module does not change, one
-that survived is tried again when a test does. ``--write`` brings the table of ``docs/mutation.md`` up to date. The
+run that was cut short continues where it ended: a mutant that was killed stays so while the code of its module is the
+same, one that
+survived is tried again when a test does. ``--write`` brings the table of ``docs/mutation.md`` up to date. The
 status is 1 when a mutant survives that nobody explained, 2 when the time was up before the last one.
 """
 
@@ -98,7 +99,8 @@ def main() -> int:
     folders = TESTS[:-1] if arguments.near else TESTS
     explained = tomllib.loads(EXPLAINED.read_text("utf-8"))
     with tempfile.TemporaryDirectory() as people:
-        trial.keep_people(Path(people))
+        if not arguments.near:
+            trial.keep_people(Path(people))
         runs = Runs(folders, ends=time.monotonic() + arguments.minutes * 60)
         try:
             scores = {_short(path): runs.score(path, explained.get(_short(path), {})) for path in modules}
@@ -227,7 +229,8 @@ class Runs:
         """Try the remaining mutants of one module."""
         score = Score()
         gone = set(explained)
-        for mutant in mutants_of(path.read_text("utf-8")):
+        # What runs at import takes longest, and profits most from knowing which tests notice something.
+        for mutant in sorted(mutants_of(path.read_text("utf-8")), key=lambda mutant: mutant.at_import):
             gone.discard(mutant.name)
             if mutant.name in explained:
                 score.explained += 1
@@ -245,7 +248,7 @@ class Runs:
         return score
 
     def _outcome(self, path: Path, mutant: Mutant) -> Outcome | None:
-        key = hashlib.sha256(mutant.source.encode()).hexdigest()
+        key = mutant.digest
         outcome, tests = self._results.get(key, (None, ""))
         if outcome is not None and (outcome != "survived" or tests == self._tests):
             return outcome
@@ -255,7 +258,7 @@ class Runs:
         outcome, by = tried.outcome, tried.noticed_by
         if by is not None:
             self._noticing[_short(path)][by] += 1
-        if outcome == "survived" and self._folders != TESTS:
+        if outcome == "survived" and self._folders != TESTS and not _is_primitive(path):
             # The tests that were left out may yet notice.
             return outcome
         name = f"{_short(path)} {mutant.name}"
@@ -267,25 +270,25 @@ class Runs:
     def _try(self, path: Path, mutant: Mutant) -> Trial:
         module = f"czo_auth.{_short(path)}".replace("/", ".").removesuffix(".__init__")
         # The primitives are left to the tests near by: what these do not notice is a test that is missing there.
-        folders = TESTS[:1] if path.parent.name == "crypto" else self._folders
-        if not mutant.at_import:
-            # Quicker; what survives it is imported only where that may make a difference.
-            if folders not in self._collected:
-                self._collected[folders] = Collected(folders)
-            for tests in self._rounds(path, mutant, folders):
-                swapped = self._collected[folders].run(module, path, mutant.source, tests)
-                if swapped is None:
-                    break
-                if swapped.outcome != "survived":
-                    return swapped
-            else:
-                if not self._runs_outside(path, mutant, folders):
-                    return Trial("survived")
+        folders = TESTS[:1] if _is_primitive(path) else self._folders
+        # Quicker; what survives it is imported only where that may make a difference.
+        if folders not in self._collected:
+            self._collected[folders] = Collected(folders)
         for tests in self._rounds(path, mutant, folders):
-            if tests:
-                tried = trial.run(module, mutant.source, list(tests), seconds=sum(tests.values()))
-                if tried.outcome != "survived":
-                    return tried
+            swapped = self._collected[folders].run(
+                module, path, mutant.source, tests, at_import=mutant.at_import
+            )
+            if swapped is None:
+                break
+            if swapped.outcome != "survived":
+                return swapped
+        else:
+            if not (mutant.at_import or self._runs_outside(path, mutant, folders)):
+                return Trial("survived")
+        # Starting takes longer than most tests: one round.
+        tests = {name: each for tests in self._rounds(path, mutant, folders) for name, each in tests.items()}
+        if tests:
+            return trial.run(module, mutant.source, list(tests), seconds=sum(tests.values()))
         return Trial("survived")
 
     def _rounds(self, path: Path, mutant: Mutant, folders: tuple[str, ...]) -> Iterator[dict[str, float]]:
@@ -336,6 +339,10 @@ class Runs:
             if reaches or name.startswith(_own_tests(path)):
                 near[name] = float(test["seconds"])
         return near
+
+
+def _is_primitive(path: Path) -> bool:
+    return path.parent.name == "crypto"
 
 
 def _own_tests(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class Mutant:
         line: First line of the statement, as the module stands now.
         at_import: Whether the statement runs when the module is imported, not when a function is called.
         source: The whole module, changed.
+        digest: Of the whole module, changed, without docstrings: the results of its trial hold for others that have it.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Mutant:
     last_line: int
     at_import: bool
     source: str
+    digest: str
 
 
 def mutants_of(source: str) -> Iterator[Mutant]:
@@ -70,6 +73,7 @@ def mutants_of(source: str) -> Iterator[Mutant]:
     for path, node, statement, function in _walk(tree, (), None, ""):
         for changed in _changes(node):
             mutated = _replaced(source, path, changed)
+            text = ast.unparse(mutated)
             name = f"{function or 'module'}: {_line(node)} → {_line(changed)}"
             if isinstance(node, ast.Constant):
                 name += f" in {_line(statement)}"
@@ -81,7 +85,8 @@ def mutants_of(source: str) -> Iterator[Mutant]:
                 line=statement.lineno,
                 last_line=_last_line(statement),
                 at_import=not function or _is_default(path),
-                source=mutated,
+                source=text,
+                digest=hashlib.sha256(ast.unparse(_without_docstrings(mutated)).encode()).hexdigest(),
             )
 
 
@@ -203,7 +208,15 @@ def _other_constants(value: object) -> Iterator[ast.AST]:
             yield ast.Constant(b"")
 
 
-def _replaced(source: str, path: Path, changed: ast.AST) -> str:
+def _without_docstrings(tree: ast.AST) -> ast.AST:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [one for one in body if not _is_docstring(one)] or [ast.Pass()]  # type: ignore[attr-defined]
+    return tree
+
+
+def _replaced(source: str, path: Path, changed: ast.AST) -> ast.AST:
     tree = ast.parse(source)
     holder: ast.AST = tree
     for field, index in path[:-1]:
@@ -213,7 +226,7 @@ def _replaced(source: str, path: Path, changed: ast.AST) -> str:
         setattr(holder, field, changed)
     else:
         getattr(holder, field)[index] = changed
-    return ast.unparse(ast.fix_missing_locations(tree))
+    return ast.fix_missing_locations(tree)
 
 
 def _line(node: ast.AST) -> str:

@@ -8,6 +8,7 @@ import gc
 import importlib
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -15,9 +16,11 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
 
 import pytest
 
@@ -33,6 +36,23 @@ NOTICED = 1
 """Status of a trial in which a test failed."""
 Place = tuple[str, int]
 """The qualified name of a function, and its number among those of this name."""
+_VALUES = (
+    bool,
+    int,
+    float,
+    str,
+    bytes,
+    tuple,
+    list,
+    dict,
+    set,
+    frozenset,
+    range,
+    re.Pattern,
+    date,
+    timedelta,
+)
+"""Types of constants, which can be replaced wherever a module, a class or a default refers to them."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +62,7 @@ class _Request:
     module: str
     path: str
     source: str
+    at_import: bool
     tests: list[str]
     limit: int
     seconds: float
@@ -71,15 +92,20 @@ class Collected:
         theirs.close()
         self._lines = self._socket.makefile("r", encoding="utf-8")
 
-    def run(self, module: str, path: Path, source: str, tests: dict[str, float]) -> Trial | None:
+    def run(
+        self, module: str, path: Path, source: str, tests: dict[str, float], *, at_import: bool = False
+    ) -> Trial | None:
         """
-        Run *tests*, with their seconds, until the first failure; None when the functions cannot be changed in place.
+        Run *tests*, with their seconds, until the first failure; None when nothing can be changed in place.
 
         What ran while the tests were collected ran unchanged; a trial that imports the module may notice that.
+
+        Args:
+            at_import: Whether the change is in what runs when the module is imported.
         """
         left = dict(tests)
         while left:
-            code, noticed = self._ask(module, path, source, left)
+            code, noticed = self._ask(module, path, source, left, at_import=at_import)
             if code == NOT_SWAPPED:
                 return None
             if code in (None, -signal.SIGXCPU, -signal.SIGKILL):
@@ -101,18 +127,19 @@ class Collected:
 
     def _passes(self, module: str, path: Path, test: str, seconds: float) -> bool:
         if test not in self._passing:
-            code, _ = self._ask(module, path, path.read_text("utf-8"), {test: seconds})
+            code, _ = self._ask(module, path, path.read_text("utf-8"), {test: seconds}, at_import=False)
             self._passing[test] = code == 0
         return self._passing[test]
 
     def _ask(
-        self, module: str, path: Path, source: str, tests: dict[str, float]
+        self, module: str, path: Path, source: str, tests: dict[str, float], *, at_import: bool
     ) -> tuple[int | None, str | None]:
         seconds = sum(tests.values())
         request = _Request(
             module=module,
             path=str(path),
             source=source,
+            at_import=at_import,
             tests=list(tests),
             limit=int(SLACK_CPU_SECONDS + 2 * seconds),
             seconds=trial.SLACK_SECONDS + trial.CLOCK_FACTOR * seconds,
@@ -141,7 +168,7 @@ class _Loop:
 
     asked: socket.socket
     noticed: str | None = None
-    functions: dict[str, dict[Place, list[FunctionType]]] = field(default_factory=dict)
+    present: dict[str, _Present] = field(default_factory=dict)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -149,9 +176,9 @@ class _Loop:
         gc.freeze()
         for line in self.asked.makefile("r", encoding="utf-8"):
             request = _Request(**json.loads(line))
-            if request.path not in self.functions:
+            if request.path not in self.present:
                 importlib.import_module(request.module)
-                self.functions[request.path] = _functions_of(request.path)
+                self.present[request.path] = _Present.of(request)
             code, noticed = self._fork(session, items, request)
             self.asked.sendall(f"{json.dumps([code, noticed])}\n".encode())
         return True
@@ -174,7 +201,9 @@ class _Loop:
         self, session: pytest.Session, items: dict[str, pytest.Item], request: _Request, write: int
     ) -> int:
         resource.setrlimit(resource.RLIMIT_CPU, (request.limit, request.limit))
-        if not _swap(self.functions[request.path], request):
+        present = self.present[request.path]
+        is_swapped = present.swap_values if request.at_import else present.swap_functions
+        if not is_swapped(request):
             return NOT_SWAPPED
         chosen = [items[name] for name in request.tests if name in items]
         for item, following in zip(chosen, [*chosen[1:], None], strict=True):
@@ -204,20 +233,97 @@ def _functions_of(path: str) -> dict[Place, list[FunctionType]]:
     return found
 
 
-def _swap(functions: dict[Place, list[FunctionType]], request: _Request) -> bool:
-    # Both are spelled by the same writer, so that what was not changed compares equal.
-    present = Path(request.path).read_text("utf-8")
-    unchanged = dict(_codes(ast.unparse(ast.parse(present))))
-    is_changed = False
-    try:
-        for place, code in _codes(request.source):
-            for function in functions.get(place, ()):
-                function.__code__ = code.replace(co_filename=request.path)
-                is_changed = is_changed or code != unchanged.get(place)
-    except ValueError:
-        # It closes over other names than before.
-        return False
-    return is_changed or request.source == present
+@dataclass
+class _Present:
+    """
+    A module as it is.
+
+    Attributes:
+        text: Its source.
+        codes: The codes of its functions and classes, of the source as `ast.unparse` writes it, as it does for mutants.
+        functions: Every function that was made from it.
+        values: Its constants that are equal whenever it is imported.
+    """
+
+    text: str
+    codes: dict[Place, CodeType]
+    functions: dict[Place, list[FunctionType]]
+    values: dict[tuple[str, ...], Any]
+
+    @classmethod
+    def of(cls, request: _Request) -> _Present:
+        text = Path(request.path).read_text("utf-8")
+        same = ast.unparse(ast.parse(text))
+        again = _values_of(_executed(request.module, same))
+        values = _values_of(_executed(request.module, same)).items()
+        equal = {where: value for where, value in values if again.get(where) == value}
+        return cls(text, dict(_codes(same)), _functions_of(request.path), equal)
+
+    def swap_functions(self, request: _Request) -> bool:
+        """Give the functions the code of the changed source; False when no function changes."""
+        is_changed = False
+        try:
+            for place, code in _codes(request.source):
+                for function in self.functions.get(place, ()):
+                    function.__code__ = code.replace(co_filename=request.path)
+                    is_changed = is_changed or code != self.codes.get(place)
+        except ValueError:
+            # It closes over other names than before.
+            return False
+        return is_changed or request.source == self.text
+
+    def swap_values(self, request: _Request) -> bool:
+        """Set the constants and defaults of the changed source, also where they were imported; False without any."""
+        module = sys.modules[request.module]
+        try:
+            new = _values_of(_executed(request.module, request.source))
+            changed = {place: value for place, value in new.items() if self.values.get(place, value) != value}
+            for (*holders, name), value in changed.items():
+                holder: Any = module
+                for one in holders:
+                    holder = vars(holder)[one]
+                for other in _importers(module, name) if holder is module else ():
+                    setattr(other, name, value)
+                setattr(holder, name, value)
+        except Exception:
+            return False
+        return bool(changed)
+
+
+def _importers(module: ModuleType, name: str) -> Iterator[ModuleType]:
+    """Yield the modules that have a constant by its name from another one."""
+    value = getattr(module, name)
+    defines = re.compile(rf"^{name}\b.*=", re.MULTILINE)
+    for other in list(sys.modules.values()):
+        if other is not module and getattr(other, "__dict__", {}).get(name) is value:
+            file = getattr(other, "__file__", None)
+            if file is not None and not defines.search(Path(file).read_text("utf-8")):
+                yield other
+
+
+def _executed(name: str, source: str) -> ModuleType:
+    module = ModuleType(name)
+    vars(module).update(__package__=name.rpartition(".")[0], __file__=sys.modules[name].__file__)
+    exec(compile(source, name, "exec", dont_inherit=True), vars(module))
+    return module
+
+
+def _values_of(module: ModuleType) -> dict[tuple[str, ...], Any]:
+    """Find the constants of a module and its classes, and the defaults of their functions, by the way to them."""
+    found: dict[tuple[str, ...], Any] = {}
+
+    def look_into(holder: Any, way: tuple[str, ...]) -> None:
+        for name, value in vars(holder).items():
+            if isinstance(value, FunctionType) and value.__module__ == module.__name__:
+                found[*way, name, "__defaults__"] = value.__defaults__
+                found[*way, name, "__kwdefaults__"] = value.__kwdefaults__
+            elif isinstance(value, type) and value.__module__ == module.__name__ and not way:
+                look_into(value, (name,))
+            elif isinstance(value, _VALUES) and not name.startswith("__"):
+                found[*way, name] = value
+
+    look_into(module, ())
+    return found
 
 
 def _codes(source: str) -> Iterator[tuple[Place, CodeType]]:
