@@ -15,12 +15,12 @@ MANY = 100_000
 
 def test_use_is_written_at_most_once_a_minute() -> None:
     uses = SessionUses()
-    uses.saw("a", now=NOW)
+    uses.record_use("a", now=NOW)
     assert uses.take() == {"a": NOW}
     assert uses.take() == {}
-    uses.saw("a", now=NOW + MINUTE - SECOND)
+    uses.record_use("a", now=NOW + MINUTE - SECOND)
     assert uses.take() == {}
-    uses.saw("a", now=NOW + MINUTE)
+    uses.record_use("a", now=NOW + MINUTE)
     assert uses.take() == {"a": NOW + MINUTE}
 
 
@@ -31,10 +31,10 @@ def test_use_is_written_after_a_tenth_of_the_time_that_a_session_may_be_idle(
     idle: timedelta, every: timedelta
 ) -> None:
     uses = SessionUses(idle=idle)
-    uses.saw("a", now=NOW)
-    uses.saw("a", now=NOW + every - SECOND)
+    uses.record_use("a", now=NOW)
+    uses.record_use("a", now=NOW + every - SECOND)
     assert uses.take() == {"a": NOW}
-    uses.saw("a", now=NOW + every)
+    uses.record_use("a", now=NOW + every)
     assert uses.take() == {"a": NOW + every}
 
 
@@ -56,17 +56,17 @@ def test_session_is_idle_when_its_newest_use_is_too_long_ago(
 ) -> None:
     uses = SessionUses(idle=HOUR)
     if seen is not None:
-        uses.saw("a", now=seen)
+        uses.record_use("a", now=seen)
     assert uses.is_idle("a", stored=stored, now=NOW) is is_idle
     assert SessionUses().is_idle("a", stored=stored, now=NOW) is False
 
 
 def test_what_could_not_be_written_is_taken_back_and_newer_uses_win() -> None:
     uses = SessionUses()
-    uses.saw("a", now=NOW)
-    uses.saw("b", now=NOW)
+    uses.record_use("a", now=NOW)
+    uses.record_use("b", now=NOW)
     seen = uses.take()
-    uses.saw("b", now=NOW + MINUTE)
+    uses.record_use("b", now=NOW + MINUTE)
     uses.give_back(seen)
     assert uses.take() == {"a": NOW, "b": NOW + MINUTE}
 
@@ -82,13 +82,13 @@ def test_what_is_taken_back_is_bounded() -> None:
 def test_memory_is_bounded_and_every_session_is_written_again_after_it_is_cleared() -> None:
     uses = SessionUses(idle=HOUR)
     for number in range(MANY - 1):
-        uses.saw(str(number), now=NOW)
+        uses.record_use(str(number), now=NOW)
     uses.take()
-    uses.saw("1", now=NOW + SECOND)
+    uses.record_use("1", now=NOW + SECOND)
     assert uses.take() == {}
-    uses.saw("the last one", now=NOW)
+    uses.record_use("the last one", now=NOW)
     assert uses.is_idle("2", stored=NOW - HOUR, now=NOW) is False
     uses.take()
-    uses.saw("1", now=NOW + 2 * SECOND)
+    uses.record_use("1", now=NOW + 2 * SECOND)
     assert uses.take() == {"1": NOW + 2 * SECOND}
     assert uses.is_idle("2", stored=NOW - HOUR, now=NOW) is True
