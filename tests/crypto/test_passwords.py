@@ -266,3 +266,20 @@ def test_the_bundled_list_is_the_one_that_its_notice_describes() -> None:
     assert digest in notice
     assert "BSD-3-Clause" in notice
     assert "Redistribution and use" in assets.joinpath("LICENSE.django").read_text()
+
+
+@pytest.mark.parametrize("grantor", ARGON2_OF_OTHERS)
+def test_dummy_hash_of_another_argon2_has_its_costs(grantor: str) -> None:
+    stored = ARGON2_OF_OTHERS[grantor]
+    costs = stored[: stored.index(SALT)]
+    salt_and_hash = "$".join(passwords.DUMMY_HASH.split("$")[-2:])
+    assert passwords.dummy_hash_of(stored) == costs + salt_and_hash
+
+
+def test_hash_with_our_costs_or_beyond_the_bounds_has_no_dummy_hash() -> None:
+    for stored in (OURS, *ARGON2_BEYOND_BOUNDS.values(), "unknown"):
+        assert passwords.dummy_hash_of(stored) is None
+
+
+def test_dummy_hash_of_an_imported_hash_is_one_of_its_kind() -> None:
+    assert passwords.dummy_hash_of("$2b$10$" + "a" * 53) == "$2b$10$" + "." * 53

@@ -134,3 +134,32 @@ def test_masking_leaves_other_text_alone() -> None:
     text = "czo_short, acme_" + 43 * "A" + " and czx_" + 43 * "A"
     assert tokens.masked(text) == text
     assert tokens.masked(text, api_key_prefix="acme_") == "czo_short, acme_AAA… and czx_" + 43 * "A"
+
+
+def test_other_prefixes_stay_as_they_are() -> None:
+    assert (tokens.DEVICE_CODE, tokens.CEREMONY, tokens.KNOWN_BROWSER) == ("czv_", "czw_", "czb_")
+    assert tokens.WEBHOOK_SECRET == "whsec_"
+
+
+@pytest.mark.parametrize("rest", ["A" * 22, "a+/_-" * 9, "A" * 43 + "=", "A" * 42 + "=="])
+def test_secret_of_a_webhook_is_masked_to_its_end(rest: str) -> None:
+    assert tokens.masked(f"<whsec_{rest}>") == f"<whsec_{rest[:2]}…>"
+
+
+def test_short_text_that_begins_like_the_secret_of_a_webhook_is_left_alone() -> None:
+    assert tokens.masked("whsec_" + "A" * 21) == "whsec_" + "A" * 21
+
+
+def test_cookie_holds_eight_tokens_the_first_one_once() -> None:
+    nine = [tokens.new_token(tokens.TRUSTED_DEVICE) for _ in range(9)]
+    joined = tokens.join_tokens(nine[3], nine)
+    assert joined == ".".join([nine[3], *nine[:3], *nine[4:8]])
+    assert tokens.split_tokens(joined, tokens.TRUSTED_DEVICE) == [nine[3], *nine[:3], *nine[4:8]]
+    assert tokens.split_tokens(".".join(nine), tokens.TRUSTED_DEVICE) == nine[:8]
+    assert tokens.join_tokens(nine[0], []) == nine[0]
+
+
+def test_other_parts_of_a_cookie_are_skipped() -> None:
+    token, other = tokens.new_token(tokens.TRUSTED_DEVICE), tokens.new_token(tokens.SESSION)
+    assert tokens.split_tokens(f".{other}.{token}.{token}A.", tokens.TRUSTED_DEVICE) == [token]
+    assert tokens.split_tokens("", tokens.TRUSTED_DEVICE) == []

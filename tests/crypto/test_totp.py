@@ -277,3 +277,8 @@ def test_a_uri_without_names_is_refused(account: str, issuer: str) -> None:
 def test_a_secret_is_read_back_from_its_spelling(size: int) -> None:
     secret = bytes(range(size))
     assert totp.decode_secret(totp.encode_secret(secret)) == secret
+
+
+def test_secrets_of_80_bits_make_codes_and_those_under_128_are_accepted_for_a_while_only() -> None:
+    assert re.fullmatch("[0-9]{6}", totp.hotp(bytes(10), 0))
+    assert (totp.MIN_IMPORTED_SECRET_BYTES, totp.MIN_SECRET_BYTES) == (10, 16)

@@ -105,6 +105,42 @@ async def test_what_changed_after_the_proof_refuses_the_sign_in_and_spends_nothi
     assert await last_used_step(here) == before
 
 
+async def test_deletion_after_the_proof_refuses_the_sign_in(
+    here: Timed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    challenge = await here.people.challenge(here.carol)
+    happens_after_the_proof(
+        monkeypatch, here, "for_challenge", lambda tx, proved: tx.users.delete(proved.user_id)
+    )
+    with pytest.raises(InvalidChallenge):
+        await complete(here, challenge, here.carol.has.code())
+
+
+async def account_of(here: Timed, challenge: str) -> str:
+    user = await SecondFactor(here.runtime.services).account_of(challenge, now=here.clock())
+    return user.id
+
+
+async def test_challenge_tells_its_user_until_something_about_them_changes(here: Timed) -> None:
+    challenge = await here.people.challenge(here.carol)
+    assert await account_of(here, challenge) == here.carol.id
+    for text in ("", "é" * 47, UNKNOWN, tokens.SESSION + challenge[4:]):
+        with pytest.raises(InvalidChallenge):
+            await account_of(here, text)
+    await here.runtime.services.transactions.run(
+        lambda tx: tx.users.bump_credential_version(here.carol.id, now=here.clock())
+    )
+    with pytest.raises(InvalidChallenge):
+        await account_of(here, challenge)
+
+
+async def test_challenge_tells_no_user_after_its_time(here: Timed) -> None:
+    challenge = await here.people.challenge(here.carol)
+    here.time.advance(days=1)
+    with pytest.raises(InvalidChallenge):
+        await account_of(here, challenge)
+
+
 async def test_ban_after_the_proof_refuses_the_step_up_and_spends_nothing(
     here: Timed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
