@@ -81,8 +81,7 @@ def import_source(
 
     Each account is imported in one transaction. Run it again after an interruption, or for new accounts: what was
     imported once is not imported again, even if it was deleted here since. The report names what was not imported, and
-    why. Nothing is
-    written to the source. API keys are imported if CZO_AUTH_RETIRED_KEY_FORMATS lists their prefix.
+    why. Nothing is written to the source. API keys are imported if CZO_AUTH_RETIRED_KEY_FORMATS lists their prefix.
     """
     from datetime import timedelta
 
