@@ -6,27 +6,13 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from czo_auth.asgi.start_queue import BEGIN_AT_ONCE, StartQueue
+from czo_auth.asgi.admission import BEGIN_AT_ONCE
+from czo_auth.core.turn_queue import TurnQueue
 from tests.contract.acting import create_key
 from tests.contract.deployments import Timed
+from tests.support.turns import Turns
 
 BURST = 60
-
-
-class Turns:
-    """Counts the turns of the event loop."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        self._loop = asyncio.get_running_loop()
-        self._tick()
-
-    def _tick(self) -> None:
-        self.number += 1
-        self._handle = self._loop.call_soon(self._tick)
-
-    def stop(self) -> None:
-        self._handle.cancel()
 
 
 async def call(timed: Timed, method: str, path: str, *, bearer: str = "", receive: Any = None) -> int:
@@ -86,7 +72,7 @@ async def test_check_of_a_key_runs_between_the_requests_of_a_burst(timed: Timed)
 
 
 async def test_requests_begin_in_their_order_and_the_cancelled_do_not_count() -> None:
-    start_queue, began = StartQueue(), []
+    start_queue, began = TurnQueue(BEGIN_AT_ONCE), []
 
     async def request(number: int) -> None:
         await start_queue.wait()
@@ -104,7 +90,7 @@ async def test_requests_begin_in_their_order_and_the_cancelled_do_not_count() ->
 
 
 def test_next_event_loop_does_not_wait_for_the_turn_of_a_closed_one() -> None:
-    start_queue = StartQueue()
+    start_queue = TurnQueue(BEGIN_AT_ONCE)
 
     async def some() -> None:
         for _ in range(BEGIN_AT_ONCE):

@@ -9,17 +9,18 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import pytest
 
-from czo_auth.core.errors import StorageUnavailable
+from czo_auth.core.errors import InvalidToken, StorageUnavailable
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.errors import StorageError
-from czo_auth.storage.sqlite import SqliteStorage
+from czo_auth.storage.sqlite import CONTINUE_AT_ONCE, SqliteStorage
 from czo_auth.storage.sqlite_batch import (
     BATCH,
     BATCH_SECONDS,
@@ -31,6 +32,7 @@ from czo_auth.storage.sqlite_file import database_path
 from czo_auth.storage.sqlite_worker import SqliteWorker
 from tests.storage.batch_process import STEPS
 from tests.support.records import NOW, a_session, a_user, an_id
+from tests.support.turns import Turns
 
 ROOT = Path(__file__).parents[2]
 
@@ -287,3 +289,27 @@ def test_kill_leaves_all_of_a_batch_or_nothing(migrated_sqlite_url: str, point: 
         rows = connection.execute("SELECT kid FROM czo_auth_key_checks ORDER BY kid").fetchall()
     assert len(rows) == kept
     assert sorted(f"step-{number}" for number in answered) == [kid for (kid,) in rows]
+
+
+async def test_callers_of_one_commit_continue_a_few_in_each_turn_of_the_loop(storage: SqliteStorage) -> None:
+    continued: list[int] = []
+
+    def refuse(tx: Transaction) -> None:
+        raise InvalidToken
+
+    async def write(number: int) -> None:
+        with suppress(InvalidToken):
+            await storage.transactions.run(refuse if number % 2 else add(f"user-{number}"))
+        continued.append(turns.number)
+
+    turns = Turns()
+    async with held_thread(storage) as held:
+        writing = [asyncio.create_task(write(number)) for number in range(BATCH)]
+        await asyncio.sleep(0)
+        held.release()
+        # The loop is busy until all of them are answered, which is then one turn's work.
+        time.sleep(0.5)  # noqa: ASYNC251 - it stands for other work of the loop
+    await asyncio.gather(*writing)
+    turns.stop()
+    assert len(continued) == BATCH
+    assert max(Counter(continued).values()) <= CONTINUE_AT_ONCE

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
 from starlette.requests import Request
 from starlette.types import Scope
@@ -18,7 +19,6 @@ from czo_auth.asgi.cookies import Cookies
 from czo_auth.asgi.credentials import Credential
 from czo_auth.asgi.limit_headers import LIMITS
 from czo_auth.asgi.origins import SAFE_METHODS
-from czo_auth.asgi.start_queue import StartQueue
 from czo_auth.core.access import Access, admit
 from czo_auth.core.context import Context
 from czo_auth.core.errors import (
@@ -29,8 +29,12 @@ from czo_auth.core.errors import (
     Unavailable,
 )
 from czo_auth.core.principal import Principal
+from czo_auth.core.turn_queue import TurnQueue
 from czo_auth.core.users.user_fields import UserFields
 from czo_auth.runtime import Runtime
+
+BEGIN_AT_ONCE: Final = 2
+"""Requests that begin in one turn of the event loop; each computes for a while before it first waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +44,7 @@ class AppState:
     runtime: Runtime
     authenticator: Authenticator
     clients: Clients
-    start_queue: StartQueue = field(default_factory=StartQueue)
+    start_queue: TurnQueue = field(default_factory=lambda: TurnQueue(BEGIN_AT_ONCE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from czo_auth.core.context import Context
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.transaction import CredentialRecord, Transaction
+from czo_auth.core.turn_queue import TurnQueue
 from czo_auth.storage.change_triggers import change_count_sql, has_all_change_triggers
 from czo_auth.storage.errors import first_line, log, sqlite_error, unavailable
 from czo_auth.storage.lookup_sql import api_key_record, lookup_sql, session_record
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+CONTINUE_AT_ONCE: Final = 2
+"""Callers of one commit that continue in one turn of the event loop; each computes its response then."""
 LOOKUP_TIMEOUT_SECONDS: Final = 0.1
 """Short, because a lookup blocks the event loop. With a write-ahead log readers only wait for recovery."""
 
@@ -64,9 +67,16 @@ class SqliteTransactions:
             tables=tables,
             timeout=timeout,
         )
+        self._continuing = TurnQueue(CONTINUE_AT_ONCE)
 
     async def run(self, step: Callable[[Transaction], T], context: Context | None = None) -> T:
-        return await self.writing.run(bound(step, context))
+        try:
+            result = await self.writing.run(bound(step, context))
+        except Exception:
+            await self._continuing.wait()
+            raise
+        await self._continuing.wait()
+        return result
 
     async def read(self, step: Callable[[Transaction], T], context: Context | None = None) -> T:
         return await self.reading.run(bound(step, context))
