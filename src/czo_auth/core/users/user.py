@@ -42,7 +42,7 @@ class User:
     name: str
     image: str | None
     email_verified: bool
-    password_hash: str | None
+    password_hash: str | None = field(repr=False)
     actor_types: frozenset[str]
     credential_version: int
     has_factor: bool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from czo_auth.core.api_keys.store import KeyFilter
@@ -47,8 +47,8 @@ POLICY_FIELDS = frozenset({"require_two_factor_from", "two_factor_grace_days"})
 class Proof:
     """What is sent along in place of older proof."""
 
-    password: str | None = None
-    code: str | None = None
+    password: str | None = field(default=None, repr=False)
+    code: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

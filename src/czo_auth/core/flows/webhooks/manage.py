@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Final, TypeVar
@@ -60,8 +60,8 @@ WEBHOOK_PERMISSION: Final = "webhook:manage"
 class Proof:
     """The proof in the request: a password, a code, both, or neither if an earlier proof is recent enough."""
 
-    password: str | None = None
-    code: str | None = None
+    password: str | None = field(default=None, repr=False)
+    code: str | None = field(default=None, repr=False)
 
 
 NO_PROOF: Final = Proof()
@@ -72,7 +72,7 @@ class CreatedWebhook:
     """A new endpoint, and its secret as receivers get it; it is not shown again."""
 
     webhook: Webhook
-    secret: str
+    secret: str = field(repr=False)
 
 
 class ManageWebhooks:
