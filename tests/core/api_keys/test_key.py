@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from czo_auth.core.api_keys.key import ApiKeyPolicy, OwnedApiKey, rate_limit_of
-from czo_auth.core.api_keys.store import NO_FILTER, KeyFilter
 from czo_auth.core.throttle import RateLimit
 from tests.support.records import a_key
 
@@ -53,10 +52,3 @@ def test_owner_is_a_user_or_a_service_account() -> None:
 
 def test_new_key_was_not_used_yet() -> None:
     assert (KEY.use_count, KEY.last_used_at) == (0, None)
-
-
-def test_filter_without_conditions_leaves_no_key_out() -> None:
-    everything = KeyFilter(
-        owner=None, created_by=None, unused_since=None, of_service_accounts=False, unexpired=False
-    )
-    assert KeyFilter() == NO_FILTER == everything
