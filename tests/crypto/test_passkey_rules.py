@@ -61,11 +61,15 @@ def why_not_proved(response: dict[str, Any]) -> str | None:
 
 
 def attested(
-    cose_key: dict[int, object], *, credential_id: bytes = CREDENTIAL.id, flags: int = UP | UV
+    cose_key: dict[int, object],
+    *,
+    credential_id: bytes = CREDENTIAL.id,
+    flags: int = UP | UV,
+    aaguid: bytes = bytes(16),
 ) -> bytes:
     header = HEADER[:32] + bytes([flags | AT]) + HEADER[33:]
     length = len(credential_id).to_bytes(2, "big")
-    return header + bytes(16) + length + credential_id + cbor2.dumps(cose_key, canonical=True)
+    return header + aaguid + length + credential_id + cbor2.dumps(cose_key, canonical=True)
 
 
 def registered_with(data: bytes, *, credential_id: bytes = CREDENTIAL.id) -> dict[str, Any]:
@@ -80,6 +84,12 @@ def test_credential_id_of_a_possible_length_is_read(length: int) -> None:
     assert passkeys.credential_id_of({"id": base64url.encode(raw)}) == raw
     data = attested(CREDENTIAL.cose_key(), credential_id=raw)
     assert register(registered_with(data, credential_id=raw)).credential_id == raw
+
+
+def test_model_of_the_authenticator_is_read() -> None:
+    """No byte of it belongs to the length of the credential id, which comes next."""
+    data = attested(CREDENTIAL.cose_key(), aaguid=b"\xff" * 16)
+    assert register(registered_with(data)).aaguid == "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 
 @pytest.mark.parametrize("length", [0, 1024])
@@ -314,6 +324,14 @@ def test_public_key_that_fits_its_algorithm_is_accepted(cose_key: dict[int, obje
 def test_public_key_that_does_not_fit_its_algorithm_is_refused(cose_key: dict[int, object]) -> None:
     reason = why_not_registered(registered_with(attested(cose_key)))
     assert reason in ("The public key does not fit its algorithm.", "The registration does not verify.")
+
+
+@pytest.mark.parametrize("coordinate", [-2, -3])
+def test_coordinate_with_a_leading_zero_too_many_is_refused(coordinate: int) -> None:
+    """The package takes it for the same number, so the length is all that is wrong with it."""
+    longer = b"\x00" + bytes(EC[coordinate])  # type: ignore[call-overload]
+    reason = why_not_registered(registered_with(attested({**EC, coordinate: longer})))
+    assert reason == "The public key does not fit its algorithm."
 
 
 @pytest.mark.parametrize(

@@ -190,8 +190,6 @@ def verify_assertion(
             require_user_verification=True,
         )
         flags = parse_authenticator_data(_bytes_of(_inner(response)["authenticatorData"])).flags
-    except InvalidResponse:
-        raise
     except Exception:
         raise InvalidResponse("The assertion does not verify.") from None
     return Assertion(sign_count=found.new_sign_count, backup_eligible=flags.be, backed_up=flags.bs)
