@@ -124,14 +124,20 @@ async def test_key_is_fetched_once_even_if_it_was_read_as_approved(
     assert await fetch(deployment, codes) == "InvalidDeviceCode"
 
 
-async def test_key_that_does_not_open_is_an_error(deployment: Deployment) -> None:
+async def test_key_that_does_not_open_is_kept(deployment: Deployment) -> None:
+    """A deployment that misses an encryption key for a while destroys nothing."""
     ada = await deployment.person("ada")
     codes = await begin(deployment)
     assert await approve(deployment, ada, codes) == "done"
 
-    def damage(tx: Transaction | Any) -> None:
-        tx.connection.execute(tx.tables.device_authorizations.update().values(sealed_key="v1.k1.damaged"))
+    def replace_sealed(tx: Transaction | Any, sealed: str) -> str:
+        devices = tx.tables.device_authorizations
+        before: str = tx.connection.execute(devices.select()).one().sealed_key
+        tx.connection.execute(devices.update().values(sealed_key=sealed))
+        return before
 
-    await deployment.transactions.run(damage)
+    sealed = await deployment.transactions.run(lambda tx: replace_sealed(tx, "v1.k1.damaged"))
     with pytest.raises(SecretUnreadable):
         await deployment.runtime.devices.fetch(codes.device_code, client_id=CLIENT, context=from_here(NOW))
+    await deployment.transactions.run(lambda tx: replace_sealed(tx, sealed))
+    assert await fetch(deployment, codes) == "done"

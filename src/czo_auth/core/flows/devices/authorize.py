@@ -262,12 +262,13 @@ class AuthorizeDevice:
             DeviceDenied: The request was denied.
             ExpiredDeviceCode: Its ten minutes are over.
             InvalidDeviceCode: Unknown, another client's, or fetched already; or its key ended.
+            SecretUnreadable: The encrypted key does not open; it is kept.
         """
         if not tokens.is_well_formed(device_code, tokens.DEVICE_CODE):
             raise InvalidDeviceCode
         digest = tokens.digest(device_code)
 
-        def fetch_key(tx: Transaction) -> tuple[DeviceAuthorization, ApiKey] | Refusal:
+        def fetch_key(tx: Transaction) -> tuple[str, ApiKey] | Refusal:
             found = tx.device_authorizations.lock_by_device_code(digest)
             if found is None or found.client_id != client_id:
                 return InvalidDeviceCode()
@@ -276,16 +277,14 @@ class AuthorizeDevice:
         outcome = await self._services.transactions.run(fetch_key, context)
         if isinstance(outcome, Refusal):
             raise outcome
-        found, api_key = outcome
+        text, api_key = outcome
         return FetchedKey(
-            key=self._opened(found),
+            key=text,
             scopes=api_key.scopes,
             expires_in=None if api_key.expires_at is None else api_key.expires_at - context.now,
         )
 
-    def _judge_fetch(
-        self, tx: Transaction, found: DeviceAuthorization
-    ) -> tuple[DeviceAuthorization, ApiKey] | Refusal:
+    def _judge_fetch(self, tx: Transaction, found: DeviceAuthorization) -> tuple[str, ApiKey] | Refusal:
         """Decide about a poll of the right device. Changes are committed even if the poll is refused."""
         if found.status == "fetched":
             if found.fetched_at is not None and tx.now - found.fetched_at <= FETCHED_TWICE:
@@ -302,7 +301,8 @@ class AuthorizeDevice:
             return InvalidDeviceCode()
         if not tx.device_authorizations.fetch(found.id, now=tx.now):
             return InvalidDeviceCode()
-        return found, api_key
+        # Inside the transaction: if the key does not open, it is not deleted, and the device can ask again.
+        return self._opened(found), api_key
 
     async def end_unfetched(self, *, context: Context) -> None:
         """Revoke keys that were approved but never fetched, and delete expired requests; for housekeeping."""
