@@ -33,7 +33,8 @@ def page(chromium: Browser, tmp_path: Path) -> Iterator[Page]:
     host.start(seconds=400)
     if not (kept / "node_modules").exists():
         kept.mkdir(parents=True, exist_ok=True)
-        (data / "node_modules").rename(kept / "node_modules")
+        # Not `rename`: the two may be on different file systems.
+        shutil.move(data / "node_modules", kept / "node_modules")
     context = chromium.new_context()
     opened = context.new_page()
     opened.set_default_timeout(20_000)
