@@ -64,6 +64,24 @@ def test_permanent_fault_says_what_to_do(
         assert secret not in done.stderr
 
 
+@pytest.mark.parametrize("words", [("migrate",), ("serve",), ("users", "list"), ("backup", "saved")])
+@pytest.mark.parametrize("is_in_address", [True, False])
+def test_parameter_that_cannot_be_obeyed_is_one_sentence_for_every_command(
+    fresh: Shell, words: tuple[str, ...], is_in_address: bool
+) -> None:
+    address = "postgresql://shop:hunter2@127.0.0.1:1/shop"
+    wrong = {"CZO_AUTH_DATABASE_URL": f"{address}?channel_binding=sometimes"}
+    if not is_in_address:
+        wrong = {"CZO_AUTH_DATABASE_URL": address, "PGREQUIREAUTH": "scram-sha-256"}
+    key = {"AUTH_ENCRYPTION_KEY": fresh.run("keys", "generate").stdout.strip()}
+    done = fresh.run(*words, code=CANNOT_START, env={**key, **wrong})
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("czo-auth: ")
+    assert ("channel_binding" if is_in_address else "PGREQUIREAUTH") in last
+    assert "hunter2" not in done.stderr
+
+
 def test_read_only_database_is_distinguished_from_an_outage(
     fresh: Shell, postgres_server: PostgresServer, postgres_url: str
 ) -> None:

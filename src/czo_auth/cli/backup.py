@@ -100,8 +100,7 @@ def restore(
     database_url: DatabaseUrl = None,
 ) -> None:
     """
-    Restore a backup where there is no deployment yet, and verify it: the audit log is whole, and every sealed row
-        opens.
+    Restore a backup where there is no deployment yet, and verify it: the audit log is whole, every sealed row opens.
 
     AUTH_ENCRYPTION_KEY must contain the keys that were in use at the time of the backup. Older tables are brought up
     to date. Anything used or revoked after the backup is valid again: docs/how-to/backup.md says what to do about it.

@@ -18,6 +18,8 @@ from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlencode
 
+from czo_auth.errors import StartRefused
+
 SCHEMES: Final = ("postgresql://", "postgres://")
 SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 DEFAULT_PORT: Final = 5432
@@ -158,7 +160,7 @@ _DEMANDS: Final[Mapping[str, str]] = {
 """asyncpg does not read these, and connects with less than they ask for."""
 
 
-class WrongAddress(ValueError):
+class WrongAddress(StartRefused, ValueError):
     """
     The address, or a variable of libpq in the environment, cannot be used.
 
