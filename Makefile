@@ -4,7 +4,9 @@
 PYTHON ?= python3
 # Parallel test processes, e.g. `make test TEST_JOBS=2`; every process starts its own PostgreSQL. One more runs the
 # browser tests at the same time.
-TEST_JOBS ?= 3
+TEST_JOBS ?= 4
+# The same for `make test-deep`, whose tests start more processes of their own.
+DEEP_JOBS ?= 3
 # More arguments for pytest, e.g. `make test TEST_ARGS="-k backup_code"`.
 TEST_ARGS ?=
 # `make lock UPGRADE=--upgrade` moves every pin, `UPGRADE="--upgrade-package httpx"` one.
@@ -88,7 +90,7 @@ test-browser: $(VENV)/.tests-compiled
 		status=$$?; cat $(VENV)/browser-tests.txt; exit $$status
 
 test-deep: $(VENV)/.tests-compiled
-	$(IN)/python -m pytest -n $(TEST_JOBS) $(SHARED_OUT) -m deep --ignore tests/browser $(TEST_ARGS)
+	$(IN)/python -m pytest -n $(DEEP_JOBS) $(SHARED_OUT) -m deep --ignore tests/browser $(TEST_ARGS)
 	$(IN)/python -m pytest -n 2 -m deep tests/browser
 
 attack: $(VENV)/.dev-installed
