@@ -31,7 +31,6 @@ SECRETS = [
     ("core.flows.two_factor.enroll", "PendingEnrollment", "secret totp_uri backup_codes"),
     ("core.flows.two_factor.verify_code", "_Attempt", "secret"),
     ("core.flows.webhooks.manage", "CreatedWebhook", "secret"),
-    ("core.flows.webhooks.manage", "Proof", "password code"),
     ("core.mail", "MailDraft", "link token values"),
     ("core.mail", "MailMessage", "text html token"),
     ("core.sessions.session", "IssuedSession", "session_token refresh_token"),

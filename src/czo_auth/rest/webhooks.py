@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from czo_auth.asgi.admission import RequestContext
 from czo_auth.core.access import ACCOUNT, ADMINISTRATION
+from czo_auth.core.flows.organizations.two_factor import Proof
 from czo_auth.core.flows.webhooks.input import NewWebhook, WebhookChanges
-from czo_auth.core.flows.webhooks.manage import Proof
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_WEBHOOK_PATTERNS, MAX_WEBHOOK_URL
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.webhooks.webhook import DeliveryStatus

@@ -45,7 +45,7 @@ POLICY_FIELDS = frozenset({"require_two_factor_from", "two_factor_grace_days"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What is sent along in place of older proof."""
+    """The proof in the request: a password, a code, both, or neither if an earlier proof is recent enough."""
 
     password: str | None = field(default=None, repr=False)
     code: str | None = field(default=None, repr=False)

@@ -23,6 +23,7 @@ from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.fields import check_not_null, checked_description
 from czo_auth.core.flows.organizations.membership import lock_organization, see_organization
+from czo_auth.core.flows.organizations.two_factor import Proof
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.flows.webhooks.input import (
@@ -54,14 +55,6 @@ from czo_auth.crypto.sealing import OpenError
 T = TypeVar("T")
 
 WEBHOOK_PERMISSION: Final = "webhook:manage"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
-    """The proof in the request: a password, a code, both, or neither if an earlier proof is recent enough."""
-
-    password: str | None = field(default=None, repr=False)
-    code: str | None = field(default=None, repr=False)
 
 
 NO_PROOF: Final = Proof()
