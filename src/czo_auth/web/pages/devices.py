@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
-from czo_auth.core.flows.devices.authorize import canonical_user_code, shown_user_code
+from czo_auth.core.devices.user_code import canonical_user_code, shown_user_code
 from czo_auth.core.limits import MAX_CODE, MAX_PAGE
 from czo_auth.core.paging import PageQuery
 from czo_auth.web.routing import PageRequest, Pages

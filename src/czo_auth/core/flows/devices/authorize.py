@@ -6,8 +6,6 @@ Source: RFC 8628.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,11 +22,9 @@ from czo_auth.core.devices.authorization import (
     KEY_LIFETIME,
     POLL_INTERVAL,
     SLOWER_BY,
-    USER_CODE,
-    USER_CODE_ALPHABET,
-    USER_CODE_LENGTH,
     DeviceAuthorization,
 )
+from czo_auth.core.devices.user_code import new_user_code, shown_user_code, user_code_digests
 from czo_auth.core.errors import (
     AuthorizationPending,
     DeviceDenied,
@@ -56,7 +52,7 @@ from czo_auth.core.limits import MAX_DEVICE_CODES, MAX_DEVICE_CODES_AN_HOUR, MAX
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import tokens
-from czo_auth.crypto.sealing import KeyRing, OpenError
+from czo_auth.crypto.sealing import OpenError
 
 T = TypeVar("T")
 
@@ -157,7 +153,7 @@ class AuthorizeDevice:
                 raise RateLimited(retry_after=60)
             for _ in range(_TRIES):
                 user_code = new_user_code()
-                digest = _digests(self._services.key_ring, user_code)[0]
+                digest = user_code_digests(self._services.key_ring, user_code)[0]
                 if tx.device_authorizations.add(
                     authorization, device_digest=tokens.digest(device_code), user_digest=digest
                 ):
@@ -326,7 +322,7 @@ class AuthorizeDevice:
         self, user_code: str, act: Callable[[Transaction, DeviceAuthorization], T], *, context: Context
     ) -> T:
         """Find a request by its user code and act on it; wrong codes are always counted."""
-        digests = _digests(self._services.key_ring, user_code)
+        digests = user_code_digests(self._services.key_ring, user_code)
         budgets = _guesses(context)
 
         def find_and_act(tx: Transaction) -> T | Refusal:
@@ -356,50 +352,12 @@ class AuthorizeDevice:
             raise SecretUnreadable from None
 
 
-def new_user_code() -> str:
-    """Generate a user code as it is shown: two groups of four letters."""
-    count = len(USER_CODE_ALPHABET)
-    letters: list[str] = []
-    while len(letters) < USER_CODE_LENGTH:
-        # Bytes beyond the last full multiple are discarded, so that every letter is equally likely.
-        letters += [
-            USER_CODE_ALPHABET[byte % count]
-            for byte in tokens.random_bytes(USER_CODE_LENGTH)
-            if byte < 256 // count * count
-        ]
-    return shown_user_code("".join(letters[:USER_CODE_LENGTH]))
-
-
-def canonical_user_code(text: str) -> str | None:
-    """Normalize a typed code: upper case, without spaces and dashes; None if it is not a code."""
-    code = "".join(text.upper().replace("-", " ").split())
-    is_code = len(code) == USER_CODE_LENGTH and all(letter in USER_CODE_ALPHABET for letter in code)
-    return code if is_code else None
-
-
-def shown_user_code(text: str) -> str:
-    """Return a code as people read it: ``ABCD-EFGH``."""
-    code = canonical_user_code(text) or ""
-    return f"{code[:4]}-{code[4:]}"
-
-
 def _checked_scopes(scopes: Sequence[str]) -> tuple[str, ...]:
     # Where scopes are an OAuth parameter, a malformed one has an error of its own: RFC 6749 section 5.2.
     try:
         return check_form(scopes)
     except ValidationFailed as refused:
         raise InvalidScope(refused.details[0][1]) from None
-
-
-def _digests(ring: KeyRing, user_code: str) -> list[str]:
-    """Digest a code under every key of the ring: a bare hash of eight letters could be guessed from a backup."""
-    code = canonical_user_code(user_code)
-    if code is None:
-        return []
-    return [
-        hmac.new(ring.derive(USER_CODE, kid=kid), code.encode(), hashlib.sha256).hexdigest()
-        for kid in ring.kids
-    ]
 
 
 def _guesses(context: Context) -> list[Budget]:
