@@ -23,7 +23,7 @@ from czo_auth.core.users.store import UserCounts
 from czo_auth.crypto.sealing import KeyRing, new_key_text
 from czo_auth.doctor import data, database, network, rules, secrets_at_rest
 from czo_auth.doctor import environment as environment_module
-from czo_auth.doctor.examination import CHECKS
+from czo_auth.doctor.examination import CHECKS, examine
 from czo_auth.doctor.finding import Check, Finding, State, grades, worst
 from czo_auth.settings import Settings
 from czo_auth.storage.facts import DatabaseFacts, remote_hosts, ssl_mode
@@ -254,6 +254,21 @@ def test_connection_is_verified_or_local() -> None:
     assert state(f"{REMOTE}?sslmode=require") == "warn"
     assert state(f"{REMOTE}?sslmode=verify-full") == "ok"
     assert state("postgresql://u@localhost/x") == "ok"
+
+
+@pytest.mark.parametrize("query", ["", "?sslmode=sometimes"])
+async def test_setting_of_the_database_that_cannot_be_obeyed_is_named(
+    query: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSSLMODE", "sometimes")
+    settings = Settings(data_dir=tmp_path, database_url=f"{REMOTE}{query}")
+    findings = [each async for each in examine(settings, now=lambda: datetime.now(UTC))]
+    finding = found(findings, database.DATABASE)
+    assert finding.state == "fail"
+    assert ("sslmode" if query else "PGSSLMODE") in finding.found
+    assert finding.advice is not None
+    assert "Start it" not in finding.advice
+    assert "hidden" not in f"{findings}"
 
 
 @pytest.mark.parametrize(

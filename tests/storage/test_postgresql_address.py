@@ -13,7 +13,8 @@ import pytest
 from czo_auth.errors import StartRefused
 from czo_auth.storage import open_storage
 from czo_auth.storage.migrate import upgrade
-from czo_auth.storage.postgresql_address import WrongAddress, is_postgres, read_address
+from czo_auth.storage.postgresql_address import is_postgres, read_address
+from czo_auth.storage.postgresql_parameters import WrongAddress
 from czo_auth.storage.postgresql_server import PostgresServer as PostgresAddress
 from tests.support.postgres import PostgresServer
 from tests.support.settings import settings
@@ -311,6 +312,16 @@ def test_wrong_address_stops_a_deployment_in_one_sentence() -> None:
 
     with pytest.raises(StartRefused, match=r"CZO_AUTH_DATABASE_URL .*pgbouncer.*") as refusal:
         Auth(settings("postgresql://u:hunter2@h/d?pgbouncer=true"))
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_wrong_variable_stops_a_deployment_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    from czo_auth import Auth
+
+    monkeypatch.setenv("PGSSLMODE", "sometimes")
+    with pytest.raises(StartRefused, match=r"variable.*PGSSLMODE.*\.$") as refusal:
+        Auth(settings("postgresql://u:hunter2@h/d"))
+    assert "CZO_AUTH_DATABASE_URL" not in str(refusal.value)
     assert "hunter2" not in str(refusal.value)
 
 

@@ -45,9 +45,18 @@ _VERIFYING: Final = ("verify-ca", "verify-full")
 
 def unreachable(why: str) -> Iterator[Finding]:
     """Report once that the database does not answer; *why* contains no secret."""
-    yield DATABASE.fail(why, "Start it, or correct CZO_AUTH_DATABASE_URL. Other checks need it.")
+    yield from _without(why, "Start it, or correct CZO_AUTH_DATABASE_URL.", "the database does not answer")
+
+
+def wrong_address(why: str) -> Iterator[Finding]:
+    """Report once that the database cannot be asked; *why* names what is wrong, and contains no secret."""
+    yield from _without(why, "Correct what is named.", "there is no address to ask")
+
+
+def _without(why: str, remedy: str, consequence: str) -> Iterator[Finding]:
+    yield DATABASE.fail(why, f"{remedy} Other checks need it.")
     for check in (MIGRATIONS, DURABILITY, DATABASE_TLS, USER_SEARCH, CLOCK):
-        yield check.unknown("the database does not answer")
+        yield check.unknown(consequence)
 
 
 def not_there_yet(path: str) -> Iterator[Finding]:

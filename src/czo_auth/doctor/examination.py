@@ -67,7 +67,7 @@ async def _examine_database(settings: Settings, *, now: Callable[[], datetime]) 
             direct_url=settings.database_direct_url,
         )
     except (ValueError, RuntimeError) as error:
-        for finding in (*database.unreachable(f"{error}"), *_unread("there is no database")):
+        for finding in (*database.wrong_address(f"{error}"), *_unread("there is no database")):
             yield finding
         return
     try:

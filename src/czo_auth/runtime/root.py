@@ -55,6 +55,7 @@ from czo_auth.runtime.traced import TracedHashing, TracedTransactions
 from czo_auth.settings import Settings
 from czo_auth.storage import open_storage
 from czo_auth.storage.errors import DatabaseMisconfigured
+from czo_auth.storage.postgresql_parameters import WrongVariable
 from czo_auth.translations import Catalogs
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def _storage_of(settings: Settings) -> Storage:
             cache_bound=timedelta(seconds=settings.cache_seconds) if settings.cache_seconds else None,
             direct_url=settings.database_direct_url,
         )
+    except WrongVariable as error:
+        raise StartRefused(f"A variable of PostgreSQL's clients is wrong: {error}.") from None
     except ValueError as error:
         raise StartRefused(f"CZO_AUTH_DATABASE_URL or CZO_AUTH_TABLE_PREFIX is wrong: {error}.") from None
 

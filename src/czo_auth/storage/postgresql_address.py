@@ -1,8 +1,7 @@
 """
 Parse a PostgreSQL address as libpq does, and return what asyncpg needs to connect.
 
-Every parameter that libpq 18 knows is decided here: passed on, dropped because the driver has no use for it, or refused
-because leaving it out would weaken what the address asks for. Values that libpq does not know are refused everywhere.
+`postgresql_parameters` decides what is done with each parameter.
 
 Source: PostgreSQL 18, section 32.1 (connection strings, parameter key words).
 """
@@ -18,174 +17,26 @@ from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlencode
 
-from czo_auth.errors import StartRefused
+from czo_auth.storage.postgresql_environment import environment_parameters
+from czo_auth.storage.postgresql_parameters import (
+    ADDRESS,
+    AS_TEXT,
+    ENVIRONMENT,
+    FILES,
+    TLS,
+    VARIABLES,
+    WrongAddress,
+    WrongVariable,
+    refuse_unusable,
+    shown,
+)
 
 SCHEMES: Final = ("postgresql://", "postgres://")
-SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 DEFAULT_PORT: Final = 5432
 
 _CONNINFO: Final = re.compile(r"\s*[a-z_]+\s*=")
 _PAIR: Final = re.compile(r"\s*([a-z_]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)*)(?:\s+|$)", re.DOTALL)
-_NUMBER: Final = re.compile(r"-?[0-9]{1,9}")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-
-_AS_TEXT: Final = ("user", "password", "passfile", "krbsrvname", "gsslib", "service", "servicefile")
-"""Passed to asyncpg under the same name."""
-
-_FILES: Final = ("sslcert", "sslkey", "sslrootcert", "sslcrl")
-_TLS: Final = (*_FILES, "sslpassword", "ssl_min_protocol_version", "ssl_max_protocol_version")
-"""Known to asyncpg inside an address only."""
-
-_TLS_VERSIONS: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
-_PROTOCOL_VERSIONS: Final = ("3.0", "3.2", "latest")
-_SWITCH: Final = ("0", "1")
-
-_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "channel_binding": ("disable", "prefer", "require"),
-    "gssdelegation": _SWITCH,
-    "gssencmode": ("disable", "prefer", "require"),
-    "gsslib": ("gssapi", "sspi"),
-    "load_balance_hosts": ("disable", "random"),
-    "max_protocol_version": _PROTOCOL_VERSIONS,
-    "min_protocol_version": _PROTOCOL_VERSIONS,
-    "ssl_max_protocol_version": _TLS_VERSIONS,
-    "ssl_min_protocol_version": _TLS_VERSIONS,
-    "sslcertmode": ("disable", "allow", "require"),
-    "sslcompression": _SWITCH,
-    "sslmode": SSL_MODES,
-    "sslnegotiation": ("postgres", "direct"),
-    "sslsni": _SWITCH,
-    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
-}
-"""Every value that PostgreSQL's documentation knows for a parameter, whatever is done with it."""
-
-_NUMBERS: Final = frozenset(
-    {
-        "connect_timeout",
-        "keepalives",
-        "keepalives_count",
-        "keepalives_idle",
-        "keepalives_interval",
-        "tcp_user_timeout",
-    }
-)
-
-_DROPPED: Final = frozenset(
-    {
-        "channel_binding",
-        "fallback_application_name",
-        "gssdelegation",
-        "keepalives",
-        "keepalives_count",
-        "keepalives_idle",
-        "keepalives_interval",
-        "load_balance_hosts",
-        "max_protocol_version",
-        "sslcompression",
-        "sslkeylogfile",
-        "tcp_user_timeout",
-    }
-)
-"""
-Tuning that the driver decides by itself, and ``channel_binding``: hosted databases put it into every address they hand
-out, and the driver cannot do it. ``sslmode=verify-full`` protects against the same attack.
-"""
-
-_HARMLESS: Final[Mapping[str, tuple[str, ...]]] = {
-    "client_encoding": ("utf8", "utf-8", "unicode", "auto"),
-    "gssencmode": ("disable", "prefer"),
-    "min_protocol_version": ("3.0",),
-    "replication": ("false", "off", "no", "0"),
-    "sslcertmode": ("allow",),
-    "sslsni": ("1",),
-}
-"""Dropped with one of these values; any other requests something that the driver cannot do."""
-
-_REFUSED: Final = frozenset(
-    {
-        "oauth_client_id",
-        "oauth_client_secret",
-        "oauth_issuer",
-        "oauth_scope",
-        "require_auth",
-        "requirepeer",
-        "scram_client_key",
-        "scram_server_key",
-        "sslcrldir",
-    }
-)
-
-_READ_HERE: Final = frozenset(
-    {"host", "hostaddr", "port", "dbname", "ssl", "connect_timeout", "application_name", "options"}
-)
-_KNOWN: Final = frozenset({*_AS_TEXT, *_TLS, *_CHOICES, *_DROPPED, *_HARMLESS, *_REFUSED, *_READ_HERE})
-
-
-_VARIABLES: Final[Mapping[str, str]] = {
-    "host": "PGHOST",
-    "hostaddr": "PGHOSTADDR",
-    "port": "PGPORT",
-    "dbname": "PGDATABASE",
-    "user": "PGUSER",
-    "password": "PGPASSWORD",
-    "passfile": "PGPASSFILE",
-    "service": "PGSERVICE",
-    "servicefile": "PGSERVICEFILE",
-    "options": "PGOPTIONS",
-    "sslmode": "PGSSLMODE",
-    "sslnegotiation": "PGSSLNEGOTIATION",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcrl": "PGSSLCRL",
-    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
-    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
-    "krbsrvname": "PGKRBSRVNAME",
-    "gsslib": "PGGSSLIB",
-    "connect_timeout": "PGCONNECT_TIMEOUT",
-    "target_session_attrs": "PGTARGETSESSIONATTRS",
-}
-
-
-_DRIVER_READS: Final = frozenset(_VARIABLES) - {"hostaddr", "options", "connect_timeout"}
-"""asyncpg takes these from the environment, where neither the address nor its service names them."""
-
-_DEMANDS: Final[Mapping[str, str]] = {
-    "require_auth": "PGREQUIREAUTH",
-    "requirepeer": "PGREQUIREPEER",
-    "gssencmode": "PGGSSENCMODE",
-    "sslcertmode": "PGSSLCERTMODE",
-    "sslcrldir": "PGSSLCRLDIR",
-}
-"""asyncpg does not read these, and connects with less than they ask for."""
-
-
-class WrongAddress(StartRefused, ValueError):
-    """
-    The address, or a variable of libpq in the environment, cannot be used.
-
-    Says which parameter and why in one sentence, and shows no value.
-    """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
-    """
-    Where parameters come from, for messages.
-
-    Attributes:
-        variables: The names under which they are set there, where they differ.
-    """
-
-    name: str
-    variables: Mapping[str, str] = field(default_factory=dict)
-
-    def spelled(self, parameter: str) -> str:
-        return self.variables.get(parameter, parameter)
-
-
-_ADDRESS: Final = _Source(name="the database address")
-_ENVIRONMENT: Final = _Source(name="the environment", variables={**_VARIABLES, **_DEMANDS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,11 +83,11 @@ def read_address(url: str) -> PostgresAddress:
             where the driver would take a parameter from it.
     """
     parameters = _of_uri(url) if url.startswith(SCHEMES) else _of_pairs(url)
-    _refuse_unusable(parameters, _ADDRESS)
+    refuse_unusable(parameters, ADDRESS)
     hosts, ports = _places(parameters)
-    of_environment = _of_environment(parameters)
-    _check_environment(parameters, of_environment)
-    arguments: dict[str, Any] = {name: parameters[name] for name in _AS_TEXT if parameters.get(name)}
+    of_environment = environment_parameters(parameters)
+    _check_with_environment(parameters, of_environment)
+    arguments: dict[str, Any] = {name: parameters[name] for name in AS_TEXT if parameters.get(name)}
     if parameters.get("dbname"):
         arguments["database"] = parameters["dbname"]
     if hosts:
@@ -270,7 +121,7 @@ def libpq_environment(url: str) -> dict[str, str]:
     """
     read_address(url)
     parameters = _of_uri(url) if url.startswith(SCHEMES) else _of_pairs(url)
-    named = {name: variable for name, variable in _VARIABLES.items() if parameters.get(name)}
+    named = {name: variable for name, variable in VARIABLES.items() if parameters.get(name)}
     return {variable: parameters[name] for name, variable in named.items()}
 
 
@@ -337,86 +188,41 @@ def _of_pairs(text: str) -> dict[str, str]:
 
 def _unescaped(text: str, name: str) -> str:
     if _BAD_ESCAPE.search(text):
-        raise WrongAddress(f"the database address has a % in {_shown(name)} that must be written as %25")
+        raise WrongAddress(f"the database address has a % in {shown(name)} that must be written as %25")
     try:
         plain = unquote(text, errors="strict")
     except UnicodeDecodeError:
         raise WrongAddress(
-            f"the database address escapes bytes in {_shown(name)} that are not UTF-8"
+            f"the database address escapes bytes in {shown(name)} that are not UTF-8"
         ) from None
     if "\0" in plain:
-        raise WrongAddress(f"the database address has a zero byte in {_shown(name)}")
+        raise WrongAddress(f"the database address has a zero byte in {shown(name)}")
     return plain
 
 
 # --- what each parameter means ---------------------------------------------------------------------------------------
-def _refuse_unusable(parameters: Mapping[str, str], source: _Source) -> None:
-    for name, value in parameters.items():
-        spelled = source.spelled(name)
-        if name not in _KNOWN:
-            raise WrongAddress(
-                f"{source.name} has the parameter {_shown(name)}, "
-                "which PostgreSQL's clients do not know: remove it"
-            )
-        if name in _REFUSED and value:
-            raise WrongAddress(f"{source.name} sets {spelled}, which czo-auth cannot obey: remove it")
-        if name in _CHOICES and value and value not in _CHOICES[name]:
-            raise WrongAddress(
-                f"{source.name} sets {spelled} to an unknown value: it is one of {', '.join(_CHOICES[name])}"
-            )
-        if name in _NUMBERS and value and not _NUMBER.fullmatch(value):
-            raise WrongAddress(f"{source.name} sets {spelled} to something that is not a whole number")
-        if name in _HARMLESS and value and value.lower() not in _HARMLESS[name]:
-            raise WrongAddress(
-                f"{source.name} asks {spelled} for more than czo-auth can do: "
-                f"remove it, or set it to {_HARMLESS[name][0]}"
-            )
-    if "ssl" in parameters:
-        raise WrongAddress("the database address sets ssl: write sslmode, for example sslmode=require")
-
-
-def _of_environment(parameters: Mapping[str, str]) -> dict[str, str]:
-    """Return what variables of libpq say and *parameters* do not, as far as the driver reads it or should have."""
-    found = {
-        name: value
-        for name in (*sorted(_DRIVER_READS), *_DEMANDS)
-        if (value := os.environ.get(_ENVIRONMENT.spelled(name))) and not parameters.get(name)
-    }
-    # With one of the two in the address, the driver asks the environment for neither.
-    for name in ("host", "port") if any(map(parameters.get, ("host", "hostaddr", "port"))) else ():
-        found.pop(name, None)
-    mode = parameters.get("sslmode") or found.get("sslmode") or "prefer"
-    # The driver opens certificates for TLS only, and those of authorities where it verifies the server.
-    for name in _FILES if mode == "disable" or parameters.get("sslrootcert") == "system" else ():
-        found.pop(name, None)
-    for name in ("sslrootcert", "sslcrl") if mode in ("allow", "prefer") else ():
-        found.pop(name, None)
-    return found
-
-
-def _check_environment(parameters: Mapping[str, str], found: Mapping[str, str]) -> None:
+def _check_with_environment(parameters: Mapping[str, str], found: Mapping[str, str]) -> None:
     """
-    Refuse what the driver would stumble over at the first connection only, or not obey.
+    Refuse what the driver would stumble over at the first connection only.
+
+    Args:
+        found: What the environment adds to *parameters*.
 
     Raises:
-        WrongAddress: Names a variable.
+        WrongVariable: Names the variables.
     """
-    _refuse_unusable(found, _ENVIRONMENT)
-    if found.get("sslrootcert") == "system":
-        raise WrongAddress(
-            "the environment sets PGSSLROOTCERT=system, which czo-auth reads in the database address only: "
-            "write sslrootcert=system there"
-        )
     if parameters.get("service") or found.get("service"):
         # It may say the rest.
         return
-    together = dict(parameters) | dict(found)
+    together = {**parameters, **found}
     try:
         _places(together)
         _tls(together)
     except WrongAddress as error:
-        variables = ", ".join(sorted(map(_ENVIRONMENT.spelled, found)))
-        raise WrongAddress(f"{error} (the environment adds {variables})") from None
+        if not found:
+            raise
+        variables = ", ".join(sorted(map(ENVIRONMENT.spelled, found)))
+        raise WrongVariable(f"{error} (the environment adds {variables})") from None
 
 
 def _places(parameters: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -488,11 +294,11 @@ def _tls(parameters: Mapping[str, str]) -> dict[str, Any]:
                 "the database address sets sslrootcert=system, which needs sslmode=verify-full"
             )
         return {"ssl": ssl.create_default_context()}
-    for name in _FILES:
+    for name in FILES:
         path = parameters.get(name)
         if path and not os.access(path, os.R_OK):
             raise WrongAddress(f"the database address names a file in {name} that cannot be read")
-    known = {name: parameters[name] for name in _TLS if parameters.get(name)}
+    known = {name: parameters[name] for name in TLS if parameters.get(name)}
     arguments: dict[str, Any] = {"ssl": mode} if mode else {}
     if known:
         arguments["dsn"] = f"postgresql://?{urlencode(known, quote_via=quote)}"
@@ -501,8 +307,3 @@ def _tls(parameters: Mapping[str, str]) -> dict[str, Any]:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _shown(name: str) -> str:
-    """Return the name of a parameter, unless it looks like part of a password."""
-    return repr(name) if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,31}", name) else "with an unreadable name"
