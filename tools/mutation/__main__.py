@@ -52,6 +52,7 @@ TARGETS = (
     "core/passkeys/*",
     "core/flows/passkeys/verify",
     "core/flows/passkeys/ceremonies",
+    "core/devices/user_code",
     "core/flows/devices/authorize",
     "core/flows/api_keys/restrictions",
     "core/flows/api_keys/new_key",
