@@ -32,6 +32,7 @@ from benchmarks.people_rows import PASSWORD, cpu_of_password_hash
 from czo_auth import Auth
 from czo_auth.core.context import Context
 from czo_auth.core.flows.sign_in.sign_up import NewUser
+from tests.support.scope import http_scope
 
 BEGIN, END = "<!-- breakdown: begin -->", "<!-- breakdown: end -->"
 ROUNDS: Final = 5
@@ -232,7 +233,7 @@ class _Client:
         self, method: str, path: str, body: object, *, status: int = 200, bearer: str | None = None
     ) -> Any:
         content = b"" if body is None else json.dumps(body).encode()
-        headers = [(b"host", b"127.0.0.1:8000")]
+        headers: list[tuple[bytes, bytes]] = []
         if body is not None:
             headers += [
                 (b"content-type", b"application/json"),
@@ -248,27 +249,11 @@ class _Client:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await self._auth.app(_scope(method, path, headers), receive, send)
+        await self._auth.app(http_scope(method, f"/api/auth{path}", headers), receive, send)
         answer = b"".join(message.get("body", b"") for message in sent[1:])
         if sent[0]["status"] != status:
             raise RuntimeError(f"{path}: {sent[0]['status']} {answer[:300]!r}")
         return json.loads(answer or b"null")
-
-
-def _scope(method: str, path: str, headers: list[tuple[bytes, bytes]]) -> Any:
-    return {
-        "type": "http",
-        "method": method,
-        "path": f"/api/auth{path}",
-        "raw_path": f"/api/auth{path}".encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": headers,
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 8000),
-        "scheme": "http",
-        "http_version": "1.1",
-    }
 
 
 def _forget_spent_steps(tx: Any) -> None:

@@ -9,7 +9,6 @@ import json
 from collections.abc import AsyncIterator
 from itertools import product
 from typing import Any
-from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -30,6 +29,7 @@ from tests.contract.conftest import Deploy
 from tests.contract.database import sql
 from tests.contract.deployments import Timed
 from tests.contract.people import Account, Session
+from tests.support.scope import http_scope
 from tests.support.settings import HERE
 
 ORDERS = "the orders"
@@ -86,19 +86,8 @@ def spelled(pattern: str, path: str) -> str:
 async def ask_raw(app: Any, method: str, raw_path: str, bearer: str) -> int:
     """Send a request whose path no client tidies up; gives the status of the answer."""
     sent: list[Any] = []
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": unquote(raw_path),
-        "raw_path": raw_path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"auth.test"), (b"authorization", f"Bearer {bearer}".encode())],
-        "client": ("192.0.2.1", 1),
-        "server": ("auth.test", 80),
-        "scheme": "http",
-        "http_version": "1.1",
-    }
+    headers = [(b"authorization", f"Bearer {bearer}".encode())]
+    scope = http_scope(method, raw_path, headers, client="192.0.2.1", host="auth.test")
 
     async def receive() -> Any:
         return {"type": "http.request", "body": b"", "more_body": False}
@@ -348,24 +337,12 @@ async def test_client_that_hangs_up_in_a_body_is_no_error(
         {"type": "http.disconnect"},
     ]
     kind = b"application/x-www-form-urlencoded" if "account" in path else b"application/json"
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [
-            (b"content-type", kind),
-            (b"origin", HERE.encode()),
-            (b"host", b"auth.test"),
-            (b"authorization", f"Bearer {session.token}".encode()),
-        ],
-        "client": ("192.0.2.1", 1),
-        "server": ("auth.test", 80),
-        "scheme": "http",
-        "http_version": "1.1",
-    }
+    headers = [
+        (b"content-type", kind),
+        (b"origin", HERE.encode()),
+        (b"authorization", f"Bearer {session.token}".encode()),
+    ]
+    scope = http_scope("POST", path, headers, client="192.0.2.1", host="auth.test")
 
     async def receive() -> Any:
         return messages.pop(0) if messages else {"type": "http.disconnect"}

@@ -10,6 +10,7 @@ from czo_auth.asgi.admission import BEGIN_AT_ONCE
 from czo_auth.core.turn_queue import TurnQueue
 from tests.contract.acting import create_key
 from tests.contract.deployments import Timed
+from tests.support.scope import http_scope
 from tests.support.turns import Turns
 
 BURST = 60
@@ -25,23 +26,10 @@ async def call(timed: Timed, method: str, path: str, *, bearer: str = "", receiv
     async def send(message: Any) -> None:
         sent.append(message)
 
-    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    headers = [(b"content-type", b"application/json")]
     if bearer:
         headers.append((b"authorization", f"Bearer {bearer}".encode()))
-    path = f"/api/auth{path}"
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": headers,
-        "client": ("127.0.0.1", 1),
-        "server": ("localhost", 80),
-        "scheme": "http",
-        "http_version": "1.1",
-    }
+    scope = http_scope(method, f"/api/auth{path}", headers)
     await timed.runtime.app(scope, receive or nothing, send)
     status: int = sent[0]["status"]
     return status
