@@ -16,6 +16,7 @@ from benchmarks.subjects import Subject, granian, running
 from czo_auth import Auth
 from czo_auth.core.sessions.session import Session
 from tests.support.postgres import PostgresServer
+from tests.support.records import a_session
 
 UNIT = "x hello"
 UNCACHED, REMEMBERED = "API key, uncached", "API key, remembered"
@@ -222,20 +223,16 @@ async def sign_tokens(base: Loaded, directory: Path) -> tuple[Path, Path, str]:
 def session_of(session_id: str, user_id: str, auth: Auth) -> Session:
     """Make the session of a user who signed in with a password a moment ago."""
     now = auth.now()
-    return Session(
+    return a_session(
+        user_id,
+        now=now,
         id=session_id,
-        lineage_id=session_id,
-        user_id=user_id,
-        actor_type="customer",
-        organization_id=None,
         aal=1,
         amr=("pwd",),
         auth_time=now,
         factor_proved_at=None,
-        remembered=True,
         ip=None,
         user_agent=None,
-        created_at=now,
         expires_at=now + auth.settings.policies().sessions.lifetime,
     )
 
