@@ -6,7 +6,8 @@ import asyncio
 import inspect
 import json
 import pkgutil
-from collections.abc import Awaitable
+import time
+from collections.abc import AsyncIterator, Awaitable
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -14,7 +15,14 @@ import pytest
 from starlette.responses import JSONResponse, Response
 
 from czo_auth import rest
-from czo_auth.asgi.long_lists import ITEMS_AT_ONCE, in_turns, write_json
+from czo_auth.asgi.long_lists import (
+    ITEMS_AT_ONCE,
+    REST_SECONDS,
+    RESTS_AFTER,
+    in_parts,
+    in_turns,
+    write_json,
+)
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.paging import Page
 from czo_auth.rest import records
@@ -69,6 +77,24 @@ def switches(count: int) -> Switches:
 async def test_text_is_the_same_as_in_one_piece(answer: Any) -> None:
     assert await serialize(answer) == JSONResponse(records.dump(answer)).body
     assert await write_json(records.dump(answer)) == JSONResponse(records.dump(answer)).body
+
+
+async def test_loop_rests_between_the_parts_of_a_list_that_is_longer_than_a_usual_page() -> None:
+    parts_with_rest = TURNS - RESTS_AFTER // ITEMS_AT_ONCE
+    assert parts_with_rest > 10
+    for work in (
+        write_json({"all": [1] * MANY}),
+        drained(in_turns([1] * MANY)),
+        drained(in_parts([1] * MANY)),
+    ):
+        begun = time.perf_counter()
+        await work
+        assert time.perf_counter() - begun >= parts_with_rest * REST_SECONDS
+
+
+async def drained(parts: AsyncIterator[Any]) -> None:
+    async for _ in parts:
+        pass
 
 
 async def test_other_requests_have_their_turns_while_a_long_list_is_written() -> None:

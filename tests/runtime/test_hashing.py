@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from czo_auth.crypto import codes
+from czo_auth.crypto import codes, passwords
 from czo_auth.crypto.codes import BackupCode
 from czo_auth.runtime.hashing import HashingPool
 from tests.delivery.waiting import until
@@ -44,6 +45,21 @@ def pool() -> Iterator[HashingPool]:
     pool = HashingPool(threads=2, queue=256)
     yield pool
     pool.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities for threads")
+async def test_event_loop_goes_before_hashes_that_somebody_waits_for_and_those_before_others(
+    pool: HashingPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def niceness(*_: object) -> str:
+        return str(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    monkeypatch.setattr(codes, "hash_code", niceness)
+    monkeypatch.setattr(passwords, "hash_password", niceness)
+    own = int(niceness())
+    awaited = int(await pool.hash_password("some password"))
+    (code,) = await pool.hash_codes(codes.new_codes(1), until_awaited=asyncio.Event())
+    assert own < awaited < int(code.hash) or own == 19
 
 
 async def test_codes_that_nobody_waits_for_are_hashed_in_the_background(

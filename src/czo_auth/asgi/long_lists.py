@@ -12,20 +12,31 @@ T = TypeVar("T")
 ITEMS_AT_ONCE: Final = 25
 """How many items of a list are made or written before other requests run; about half a millisecond of work."""
 
+RESTS_AFTER: Final = 4 * ITEMS_AT_ONCE
+"""A list with more items is made and written more slowly, with a rest between two parts."""
+
+REST_SECONDS: Final = 0.0005
+"""
+How long a rest is at least; event loops round it up, mostly to a millisecond.
+
+Without it the loop is never idle while somebody asks for one long list after the other, and a request that just
+arrived waits for many parts before the server can hand it to the loop.
+"""
+
 
 async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
     """Yield *items*, and let other requests run after every `ITEMS_AT_ONCE`."""
     for number, item in enumerate(items, 1):
         yield item
         if number % ITEMS_AT_ONCE == 0:
-            await asyncio.sleep(0)
+            await _let_others_run(number)
 
 
 async def in_parts(items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
     """Yield *items* in parts of `ITEMS_AT_ONCE`, at least one, and let other requests run between two parts."""
     yield items[:ITEMS_AT_ONCE]
     for begin in range(ITEMS_AT_ONCE, len(items), ITEMS_AT_ONCE):
-        await asyncio.sleep(0)
+        await _let_others_run(begin)
         yield items[begin : begin + ITEMS_AT_ONCE]
 
 
@@ -48,8 +59,12 @@ async def _written(value: object) -> bytes:
     parts = []
     for begin in range(0, len(value), ITEMS_AT_ONCE):
         parts.append(_encoded(value[begin : begin + ITEMS_AT_ONCE])[1:-1])
-        await asyncio.sleep(0)
+        await _let_others_run(begin + ITEMS_AT_ONCE)
     return b"[" + b",".join(parts) + b"]"
+
+
+async def _let_others_run(done: int) -> None:
+    await asyncio.sleep(REST_SECONDS if done > RESTS_AFTER else 0)
 
 
 def _encoded(value: object) -> bytes:

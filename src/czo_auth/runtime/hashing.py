@@ -18,7 +18,9 @@ from czo_auth.crypto.passwords import PasswordMatch
 from czo_auth.runtime.dummy_hashes import UniformVerifier
 
 T = TypeVar("T")
-_BACKGROUND_NICENESS = 10
+_NICENESS = 5
+"""Of threads that hash while somebody waits: on a full machine the event loop goes first, for all wait for it."""
+_BACKGROUND_NICENESS = 15
 
 
 class HashingPool:
@@ -32,11 +34,12 @@ class HashingPool:
 
     def __init__(self, *, threads: int | None, queue: int) -> None:
         self._count = count = threads or _cores()
-        # A password that is verified is followed by a token.
         self._front = ThreadPoolExecutor(
-            count, thread_name_prefix="czo-auth-hash", initializer=jwt.prepare_to_sign
+            count, thread_name_prefix="czo-auth-hash", initializer=_prepare_in_front
         )
-        self._behind = ThreadPoolExecutor(1, thread_name_prefix="czo-auth-codes", initializer=_step_back)
+        self._behind = ThreadPoolExecutor(
+            1, thread_name_prefix="czo-auth-codes", initializer=partial(_step_back, _BACKGROUND_NICENESS)
+        )
         self._max_pending = count + queue
         self._pending = 0
         self._codes_pending = 0
@@ -130,9 +133,16 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _step_back() -> None:
-    """Lower this thread's priority, where the system has such a thing for threads (Linux)."""
+def _prepare_in_front() -> None:
+    _step_back(_NICENESS)
+    # A password that is verified is followed by a token.
+    jwt.prepare_to_sign()
+
+
+def _step_back(niceness: int) -> None:
+    """Lower this thread's priority by *niceness*, where the system has such a thing for threads (Linux)."""
     try:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _BACKGROUND_NICENESS)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + niceness)
     except (AttributeError, OSError):
         return
