@@ -21,13 +21,19 @@ from tests.support.records import a_session
 UNIT = "x hello"
 UNCACHED, REMEMBERED = "API key, uncached", "API key, remembered"
 FIRST_SIGHT, SEEN = "JWT, first sight", "JWT, seen before"
+COMPUTES_MICROSECONDS = 25
+"""About what an uncached key takes in a loop."""
+COMPUTING = f"hello after {COMPUTES_MICROSECONDS} µs of Python"
 GROWTH = "API key, uncached: most keys against fewest"
-_NOTES = {
+_PEERS = {
     "FastAPI + SQLAlchemy ORM": "one joined read; no second factor, no use noted",
     "better-auth": "Node; one read and one write of updatedAt; owner, ban and second factor not asked; no rate limit",
     "better-auth-server": "one read and one write of updatedAt through SQLAlchemy; owner not asked; no rate limit",
     "crudauth": "HS256, no session to revoke; the user's row through the ORM",
     "Node hello": "node:http that answers nobody in particular",
+}
+_NOTES = _PEERS | {
+    COMPUTING: "what it costs beyond hello and its 25 µs is the server's and the kernel's",
 }
 
 
@@ -116,6 +122,12 @@ def hello() -> Subject:
     return Subject(HELLO, granian("benchmarks.hosts.hello:app"))
 
 
+def _computing() -> Subject:
+    """Serve hello after as much Python as a lookup takes: it shows what that costs in a server."""
+    env = {"BENCH_COMPUTES_MICROSECONDS": str(COMPUTES_MICROSECONDS)}
+    return Subject(COMPUTING, granian("benchmarks.hosts.hello:computing_app"), env=env)
+
+
 def api_key_rows(plan: Plan, directory: Path, postgres: PostgresServer | None) -> list[Row]:
     """Measure API keys on one kind of database, from few to many."""
     bases = []
@@ -123,14 +135,14 @@ def api_key_rows(plan: Plan, directory: Path, postgres: PostgresServer | None) -
         with loaded(size, directory, postgres) as base:
             bases.append(base)
     most = bases[-1]
-    subjects = [hello()]
+    subjects = [hello(), _computing()]
     subjects += [ours(f"{UNCACHED} {base.keys}", base, base.tokens, **forgetful()) for base in bases]
     subjects.append(ours(REMEMBERED, most, most.busy, **remembering(most)))
     if plan.with_peers:
         subjects += _key_peers(most, directory)
     with running(subjects, directory) as up:
         series = in_rounds(up, rounds=plan.rounds, seconds=plan.seconds, watched=postgres)
-    rows = [_row("hello", HELLO, series[HELLO], series, most, None)]
+    rows = [_row("hello", name, series[name], series, most, None) for name in (HELLO, COMPUTING)]
     for base in bases:
         target = (2.5 if postgres is None else 4.5) if base is most else None
         rows.append(_row(UNCACHED, OURS, series[f"{UNCACHED} {base.keys}"], series, base, target))
@@ -155,7 +167,11 @@ def api_key_rows(plan: Plan, directory: Path, postgres: PostgresServer | None) -
             rows.append(
                 Row(operation=operation, subject=OURS, database=most.database, value=busy, unit="ms/s")
             )
-    rows += [_row(UNCACHED, name, series[name], series, most, None) for name in _NOTES if name in series]
+    rows += [
+        _row(UNCACHED, name, series[name], series, most, None)
+        for name in _NOTES
+        if name in series and name != COMPUTING
+    ]
     return rows
 
 
@@ -200,7 +216,11 @@ def token_rows(plan: Plan, directory: Path) -> list[Row]:
         _row(FIRST_SIGHT, OURS, series[FIRST_SIGHT], series, base, 6),
         _row(SEEN, OURS, series[SEEN], series, base, 1.25),
     ]
-    rows += [_row(FIRST_SIGHT, name, series[name], series, base, None) for name in _NOTES if name in series]
+    rows += [
+        _row(FIRST_SIGHT, name, series[name], series, base, None)
+        for name in _NOTES
+        if name in series and name != COMPUTING
+    ]
     return rows
 
 
@@ -319,7 +339,7 @@ def _sqlalchemy_url(base: Loaded) -> str:
 def _row(
     operation: str, subject: str, found: Series, series: dict[str, Series], base: Loaded, target: float | None
 ) -> Row:
-    is_hello = subject in (HELLO, "Node hello")
+    is_hello = subject in (HELLO, COMPUTING, "Node hello")
     return Row(
         operation="hello" if is_hello else operation,
         subject=subject,

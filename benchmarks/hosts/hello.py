@@ -1,8 +1,12 @@
-"""The ceiling: an ASGI application that does nothing."""
+"""The ceiling: an ASGI application that does nothing, or computes for a while first."""
 
 from __future__ import annotations
 
+import os
+import time
 from typing import Any
+
+_COMPUTES_NS = 1000 * int(os.environ.get("BENCH_COMPUTES_MICROSECONDS", "0"))
 
 _START = {
     "type": "http.response.start",
@@ -22,3 +26,11 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         return
     await send(_START)
     await send(_BODY)
+
+
+async def computing_app(scope: Any, receive: Any, send: Any) -> None:
+    """Do the same after so many microseconds of Python as `BENCH_COMPUTES_MICROSECONDS` says."""
+    end = time.perf_counter_ns() + _COMPUTES_NS
+    while time.perf_counter_ns() < end:
+        pass
+    await app(scope, receive, send)

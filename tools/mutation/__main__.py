@@ -64,6 +64,8 @@ TESTS = ("tests/crypto", "tests/core", "tests/contract")
 """Nearest first: a mutant meets the tests of the first folder that reach its line, then those of the next."""
 LEFT_OUT = ("insecure",)
 """Weak on purpose, for the tests of those who embed the product."""
+LOOK_AT_CLASSES = ("tests/core/test_hidden_secrets.py",)
+"""Tests that ask what a class shows, without running a line of its module."""
 REACH_SECONDS = 7200
 ROUND_SECONDS = 45
 """Processor time of the tests of one folder per mutant, the quickest first; further ones are left out."""
@@ -329,15 +331,16 @@ class Runs:
         """
         Find the tests that reach the line, with their seconds.
 
-        What runs at import belongs to no test: all count that reach the module at all. Those of the module's own test
-        file count in any case, for they may lean on what ran while they were imported.
+        What runs at import belongs to no test: all count that reach the module at all, or look at classes. Those of the
+        module's own test file count in any case, for they may lean on what ran while they were imported.
         """
         lines = set(range(mutant.line, mutant.last_line + 1))
         near = {}
         for name, test in reach.items():
             ran = test["lines"].get(str(path), ())
+            looks = mutant.at_import and name.startswith(LOOK_AT_CLASSES)
             reaches = bool(ran) if mutant.at_import else not lines.isdisjoint(ran)
-            if reaches or name.startswith(_own_tests(path)):
+            if looks or reaches or name.startswith(_own_tests(path)):
                 near[name] = float(test["seconds"])
         return near
 
