@@ -53,7 +53,7 @@ def measured(
                     work.Filled(f"sqlite:///{place}/people.sqlite3", size, None), rounds, dead_keys
                 )
                 continue
-            with PostgresServer() as postgres:
+            with PostgresServer(folder=folder) as postgres:
                 url = postgres.url(postgres.create_database())
                 found[size] = _measured(work.Filled(url, size, postgres), rounds, dead_keys)
     return found

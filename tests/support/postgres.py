@@ -68,11 +68,12 @@ class PostgresServer(Startable):
 
     Args:
         settings: More than `SETTINGS`, or instead of them.
+        folder: Where its data goes, in a folder of its own; by default in memory where there is enough.
     """
 
-    def __init__(self, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *, settings: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
         self._settings = {**SETTINGS, **(settings or {})}
-        self.directory = Path(tempfile.mkdtemp(prefix="czo-pg-", dir=_short_and_fast()))
+        self.directory = Path(tempfile.mkdtemp(prefix="czo-pg-", dir=folder or _short_and_fast()))
         self.port = free_port()
         self.password = secrets.token_hex(16)
         self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
