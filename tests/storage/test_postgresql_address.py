@@ -261,6 +261,44 @@ def test_variable_is_not_read_where_the_address_says_it(
     assert read_address(f"postgresql://h:5433/d?{query}").ports == (5433,)
 
 
+@pytest.mark.parametrize(
+    ("variables", "address", "hosts", "ports"),
+    [
+        ({"PGPORT": "5433"}, "postgresql://h/d", ("h",), (5433,)),
+        ({"PGPORT": "5433"}, "postgresql://a,b/d", ("a", "b"), (5433, 5433)),
+        ({"PGPORT": "5433"}, "host=h dbname=d", ("h",), (5433,)),
+        ({"PGPORT": "5433"}, "postgresql://h:5434/d", ("h",), (5434,)),
+        ({"PGPORT": "5433"}, "postgresql:///d?hostaddr=10.0.0.1", ("10.0.0.1",), (5433,)),
+        ({"PGHOST": "h"}, "postgresql://:5434/d", ("h",), (5434,)),
+        ({"PGHOST": "h", "PGPORT": "5433"}, "postgresql:///d", ("h",), (5433,)),
+        ({"PGHOST": "a"}, "postgresql://h/d", ("h",), (5432,)),
+        ({"PGHOST": "a"}, "postgresql:///d?hostaddr=10.0.0.1", ("10.0.0.1",), (5432,)),
+        ({"PGHOSTADDR": "10.0.0.1"}, "postgresql:///d", ("10.0.0.1",), (5432,)),
+        ({"PGPORT": "5433"}, "postgresql:///d", ("localhost",), (5433,)),
+        ({"PGSERVICE": "s", "PGPORT": "5433"}, "postgresql:///d", (), ()),
+        ({}, "postgresql:///d", (), ()),
+    ],
+)
+def test_place_is_what_the_address_says_and_then_what_the_environment_does(
+    variables: dict[str, str],
+    address: str,
+    hosts: tuple[str, ...],
+    ports: tuple[int, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = read_address(address)
+    assert (found.hosts, found.ports) == (hosts, ports)
+
+
+def test_address_in_the_environment_beside_a_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    # libpq would connect to the one and compare the other with the certificate; the driver knows one of them only.
+    monkeypatch.setenv("PGHOSTADDR", "10.0.0.1")
+    with pytest.raises(WrongAddress, match="PGHOSTADDR"):
+        read_address("postgresql://h/d")
+
+
 def test_files_of_tls_in_the_environment_are_read_for_tls_only(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PGSSLCERT", "PGSSLKEY", "PGSSLROOTCERT", "PGSSLCRL"):
         monkeypatch.setenv(name, "nowhere.pem")

@@ -84,9 +84,10 @@ def read_address(url: str) -> PostgresAddress:
     """
     parameters = _of_uri(url) if url.startswith(SCHEMES) else _of_pairs(url)
     refuse_unusable(parameters, ADDRESS)
-    hosts, ports = _places(parameters)
+    _places(parameters)
     of_environment = environment_parameters(parameters)
     _check_with_environment(parameters, of_environment)
+    hosts, ports = _places(_with_places_of(of_environment, parameters))
     arguments: dict[str, Any] = {name: parameters[name] for name in AS_TEXT if parameters.get(name)}
     if parameters.get("dbname"):
         arguments["database"] = parameters["dbname"]
@@ -201,6 +202,14 @@ def _unescaped(text: str, name: str) -> str:
 
 
 # --- what each parameter means ---------------------------------------------------------------------------------------
+def _with_places_of(found: Mapping[str, str], parameters: Mapping[str, str]) -> Mapping[str, str]:
+    """Add the host and the port that the environment says and *parameters* do not; a service may say them instead."""
+    if parameters.get("service") or found.get("service"):
+        return parameters
+    places = {name: found[name] for name in ("host", "hostaddr", "port") if name in found}
+    return {**parameters, **places}
+
+
 def _check_with_environment(parameters: Mapping[str, str], found: Mapping[str, str]) -> None:
     """
     Refuse what the driver would stumble over at the first connection only.

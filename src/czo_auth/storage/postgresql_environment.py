@@ -39,12 +39,12 @@ def environment_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
 def _found(parameters: Mapping[str, str]) -> dict[str, str]:
     found = {
         name: value
-        for name in (*sorted(DRIVER_READS), *DEMANDS)
+        for name in (*sorted(DRIVER_READS), "hostaddr", *DEMANDS)
         if (value := os.environ.get(ENVIRONMENT.spelled(name))) and not parameters.get(name)
     }
-    # With one of the two in the address, the driver asks the environment for neither.
-    for name in ("host", "port") if any(map(parameters.get, ("host", "hostaddr", "port"))) else ():
-        found.pop(name, None)
+    if parameters.get("hostaddr"):
+        # The address says where the server is; a name beside it would only be compared with its certificate.
+        found.pop("host", None)
     mode = parameters.get("sslmode") or found.get("sslmode") or "prefer"
     # The driver opens certificates for TLS only, and those of authorities where it verifies the server.
     for name in FILES if mode == "disable" or parameters.get("sslrootcert") == "system" else ():
