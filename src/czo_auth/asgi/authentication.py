@@ -175,10 +175,9 @@ class AuthMiddleware:
 
     A wrong Bearer credential is refused here. A Bearer value in a foreign format, such as another issuer's token,
     counts as none: the host's routes may use it. A session cookie that is no longer valid counts as none, because a
-        visitor with an old cookie must be able to see a public page. The routes of the product's own
-    applications decide for themselves and are passed through; other routes below their paths are the host's. A refusal
-    that the host lets pass becomes the product's JSON error, unless the answer has begun; any other exception is the
-    host's.
+    visitor with an old cookie must be able to see a public page. The routes of the product's own applications decide
+    for themselves and are passed through; other routes below their paths are the host's. A refusal that the host lets
+    pass becomes the product's JSON error, unless the answer has begun; any other exception is the host's.
 
     Args:
         app: The host application.
