@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from tests.attacks.conftest import Graph
-from tests.contract.acting import UNKNOWN, administrator, create_key, found, is_accepted, join, principal_of
+from tests.contract.acting import (
+    UNKNOWN,
+    administrator,
+    create_key,
+    create_organization,
+    is_accepted,
+    join,
+    principal_of,
+)
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
@@ -223,7 +231,7 @@ async def test_right_kept_after_a_demotion(live: Live) -> None:
 # --- organizations ---------------------------------------------------------------------------------------------------
 async def test_key_for_an_organization_that_one_is_not_in(live: Live, owner: Person) -> None:
     _, stranger = await live.people.newcomer()
-    organization = await found(live.api, owner[1])
+    organization = await create_organization(live.api, owner[1])
     answers = [
         await live.api.post("/api-keys", {"name": "k", "organizationId": each}, bearer=stranger.token)
         for each in (organization, UNKNOWN, "nonsense")
@@ -235,7 +243,7 @@ async def test_key_for_an_organization_that_one_is_not_in(live: Live, owner: Per
 
 @pytest.mark.parametrize("role", ["member", "viewer"])
 async def test_key_for_an_organization_without_the_right(live: Live, owner: Person, role: str) -> None:
-    organization = await found(live.api, owner[1])
+    organization = await create_organization(live.api, owner[1])
     person = await live.people.newcomer()
     await join(live.api, owner[1], organization, person, role)
     answer = await live.api.post(
@@ -245,7 +253,10 @@ async def test_key_for_an_organization_without_the_right(live: Live, owner: Pers
 
 
 async def test_scoped_key_in_another_organization(live: Live, owner: Person) -> None:
-    here, there = await found(live.api, owner[1], "Here"), await found(live.api, owner[1], "There")
+    here, there = (
+        await create_organization(live.api, owner[1], "Here"),
+        await create_organization(live.api, owner[1], "There"),
+    )
     key = (await create_key(live.api, owner[1], organizationId=here))["key"]
     accepted(await live.api.get(f"/organizations/{here}", bearer=key))
     for path in ("", "/members"):
@@ -256,7 +267,10 @@ async def test_scoped_key_in_another_organization(live: Live, owner: Person) -> 
 
 
 async def test_scoped_key_in_another_organization_by_graphql(live: Live, owner: Person, graph: Graph) -> None:
-    here, there = await found(live.api, owner[1], "Here"), await found(live.api, owner[1], "There")
+    here, there = (
+        await create_organization(live.api, owner[1], "Here"),
+        await create_organization(live.api, owner[1], "There"),
+    )
     key = (await create_key(live.api, owner[1], organizationId=here))["key"]
     data = (await graph("{ myOrganizations { id } }", key)).json()["data"]
     assert data == {"myOrganizations": [{"id": here}]}
@@ -312,7 +326,7 @@ ENDS = [
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
 async def test_scoped_key_afterwards(live: Live, root: Session, end: Any) -> None:
     """`root` owns the organization; a key that was just used is refused at the next request, in every process."""
-    organization = await found(live.api, root)
+    organization = await create_organization(live.api, root)
     person = await live.people.newcomer()
     await join(live.api, root, organization, person)
     key = (await create_key(live.api, person[1], organizationId=organization))["key"]

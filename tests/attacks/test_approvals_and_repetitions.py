@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.attacks.conftest import output_of
-from tests.contract.acting import create_key, found, graphql, is_accepted
+from tests.contract.acting import create_key, create_organization, graphql, is_accepted
 from tests.contract.api import BASE, DEVICE_COOKIE, Answer, cookies_set_by
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
@@ -132,7 +132,7 @@ async def test_answer_of_a_named_request_read_by_others(timed: Timed) -> None:
     secret = shown["apiKey"]["key"]
     other = Session.of(await timed.people.begin(account))
     _, stranger = await timed.people.newcomer()
-    organization = await found(timed.api, session)
+    organization = await create_organization(timed.api, session)
     for bearer, path, sent in (
         (other.token, "/api-keys", body),
         (stranger.token, "/api-keys", body),
@@ -153,7 +153,7 @@ async def test_answer_of_a_named_request_read_by_others(timed: Timed) -> None:
 async def test_account_made_again_with_a_deleted_address(timed: Timed) -> None:
     """The next user with the address inherits nothing: no session, key, browser, membership or link."""
     account, session = await timed.people.newcomer()
-    organization = await found(timed.api, session)
+    organization = await create_organization(timed.api, session)
     key = await create_key(timed.api, session)
     theirs = await create_key(timed.api, session, organizationId=organization)
     token = granted(await send(timed.api, asking(key["key"])))["access_token"]

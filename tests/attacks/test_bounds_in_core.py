@@ -23,7 +23,7 @@ from czo_auth.core.flows.sign_in.sign_up import NewUser
 from czo_auth.core.flows.users.profile import update_profile
 from czo_auth.core.principal import Principal
 from czo_auth.storage.tables import Tables
-from tests.contract.acting import create_key, found
+from tests.contract.acting import create_key, create_organization
 from tests.contract.checks import accepted, refused
 from tests.contract.deployments import Timed
 
@@ -176,7 +176,7 @@ async def test_metadata_is_bounded_in_process(timed_sqlite: Timed) -> None:
 
 async def test_key_named_with_blanks_is_refused_over_http(timed: Timed) -> None:
     _, session = await timed.people.newcomer()
-    organization = await found(timed.api, session)
+    organization = await create_organization(timed.api, session)
     key = await create_key(timed.api, session)
     by: dict[str, Any] = {"bearer": session.token}
     for kind, name in BAD.items():
@@ -236,7 +236,7 @@ def test_address_of_a_picture_is_taken(address: str) -> None:
 
 async def test_script_as_a_picture_is_refused_wherever_pictures_are_taken(timed: Timed) -> None:
     _, session = await timed.people.newcomer()
-    organization = await found(timed.api, session)
+    organization = await create_organization(timed.api, session)
     by: dict[str, Any] = {"bearer": session.token}
     for address in SCRIPTS[:8]:
         user = {"email": "img@example.com", "password": NEW_PASSWORD, "name": "Im", "image": address}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.attacks.conftest import Graph
-from tests.contract.acting import create_key, found
+from tests.contract.acting import create_key, create_organization
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
 from tests.contract.people import Account, Session
@@ -145,7 +145,7 @@ async def test_query_in_the_address(live: Live, person: tuple[Account, Session])
 
 async def test_somebody_else_as_an_entity(live: Live, person: tuple[Account, Session], graph: Graph) -> None:
     victim, theirs = await live.people.newcomer()
-    organization = await found(live.api, theirs)
+    organization = await create_organization(live.api, theirs)
     query = (
         "{ _entities(representations: ["
         f'{{__typename: "User", id: "{victim.id}"}}, {{__typename: "Organization", id: "{organization}"}}'

@@ -13,7 +13,7 @@ import pytest
 from czo_auth.core.context import Context, system_context
 from czo_auth.core.errors import EmailNotVerified, SessionRequired
 from czo_auth.core.flows.organizations.invitations import NewInvitation
-from tests.contract.acting import create_key, found, graphql, join
+from tests.contract.acting import create_key, create_organization, graphql, join
 from tests.contract.checks import accepted, refused
 from tests.contract.database import sql
 from tests.contract.deployments import Timed
@@ -40,7 +40,7 @@ async def invite(timed: Timed, by: Session, organization: str, email: str, role:
 async def test_key_sees_no_invitation_and_no_address(timed: Timed, bound: bool, scopes: list[str]) -> None:
     owner, session = await timed.people.newcomer()
     member = await timed.people.newcomer()
-    organization = await found(timed.api, session)
+    organization = await create_organization(timed.api, session)
     await join(timed.api, session, organization, member, "member")
     sent = await invite(timed, session, organization, INVITED)
     more = {"organizationId": organization} if bound else {}
@@ -82,7 +82,7 @@ async def test_key_sees_no_invitation_and_no_address(timed: Timed, bound: bool, 
 
 async def test_active_member_of_a_bound_key_has_no_address(timed: Timed) -> None:
     owner, session = await timed.people.newcomer()
-    organization = await found(timed.api, session)
+    organization = await create_organization(timed.api, session)
     key = (await create_key(timed.api, session, organizationId=organization))["key"]
     answer = await timed.api.get("/organization/get-active-member", bearer=key)
     assert accepted(answer)["userId"] == owner.id
@@ -91,7 +91,7 @@ async def test_active_member_of_a_bound_key_has_no_address(timed: Timed) -> None
 
 async def test_session_still_sees_members_and_invitations(timed: Timed) -> None:
     owner, session = await timed.people.newcomer()
-    organization = await found(timed.api, session)
+    organization = await create_organization(timed.api, session)
     await invite(timed, session, organization, INVITED)
     full = accepted(
         await timed.api.get(
@@ -105,7 +105,7 @@ async def test_session_still_sees_members_and_invitations(timed: Timed) -> None:
 async def test_flows_refuse_a_key_in_process_as_well(timed: Timed) -> None:
     """A host that calls the flows itself gets the same refusal: the rule is not the routes'."""
     _, session = await timed.people.newcomer()
-    organization = await found(timed.api, session)
+    organization = await create_organization(timed.api, session)
     sent = await invite(timed, session, organization, INVITED)
     key = (await create_key(timed.api, session))["key"]
     auth, now = timed.runtime, timed.clock()
@@ -130,7 +130,7 @@ async def test_flows_refuse_a_key_in_process_as_well(timed: Timed) -> None:
 # --- ids of invitations ----------------------------------------------------------------------------------------------
 async def test_id_of_an_invitation_lets_no_unconfirmed_address_in(timed: Timed) -> None:
     _, session = await timed.people.newcomer()
-    organization = await found(timed.api, session)
+    organization = await create_organization(timed.api, session)
     account, thief = await timed.people.newcomer()
     sent = await invite(timed, session, organization, account.email.upper())
     invitation = sent["invitation"]["id"]
@@ -157,7 +157,7 @@ async def test_id_of_an_invitation_lets_no_unconfirmed_address_in(timed: Timed) 
 
 async def test_token_of_the_mail_and_declining_need_no_confirmed_address(timed: Timed) -> None:
     _, session = await timed.people.newcomer()
-    organization = await found(timed.api, session)
+    organization = await create_organization(timed.api, session)
     invited, other = await timed.people.newcomer(), await timed.people.newcomer()
     await invite(timed, session, organization, invited[0].email, "member")
     token = await timed.mail.token(invited[0].email, "invitation")

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from czo_auth.core.context import system_context
-from tests.contract.acting import create_key, found, graphql
+from tests.contract.acting import create_key, create_organization, graphql
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.database import sql
@@ -156,7 +156,7 @@ async def test_ban_neither_reads_nor_writes_dead_keys(timed: Timed) -> None:
 
 async def test_organization_with_many_keys_is_deleted_with_them(timed: Timed) -> None:
     account, session = await timed.people.newcomer()
-    organization = await found(timed.api, session)
+    organization = await create_organization(timed.api, session)
     now = timed.clock()
     keys = {"created_at": now - DAY, "organization_id": organization}
     await add_keys(url_of(timed), account.id, 1500, lives=30 * DAY, **keys)
@@ -210,7 +210,7 @@ async def walk(timed: Timed, path: str, name: str, session: Session, *, limit: i
 async def test_every_list_is_paged(timed: Timed) -> None:
     account, session = await timed.people.newcomer()
     root = await admin_session(timed)
-    organizations = [await found(timed.api, session, f"Acme {number}") for number in range(5)]
+    organizations = [await create_organization(timed.api, session, f"Acme {number}") for number in range(5)]
     first = organizations[0]
     now = timed.clock()
     await add_keys(url_of(timed), account.id, 130, created_at=now - DAY, lives=SECOND)
@@ -264,7 +264,7 @@ PAGED = [
 @pytest.mark.parametrize(("path", "who"), PAGED, ids=[path for path, _ in PAGED])
 async def test_bounds_of_a_page_and_unknown_parameters_are_refused(timed: Timed, path: str, who: str) -> None:
     account, session = await timed.people.newcomer()
-    organization = await found(timed.api, session)
+    organization = await create_organization(timed.api, session)
     path = path.format(organization=organization, user=account.id)
     by = session if who == "customer" else await admin_session(timed)
     for good in ("limit=1", "limit=500"):

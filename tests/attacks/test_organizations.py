@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.attacks.conftest import Graph
-from tests.contract.acting import UNKNOWN, found, join
+from tests.contract.acting import UNKNOWN, create_organization, join
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
 from tests.contract.database import sql
@@ -25,7 +25,7 @@ async def owner(live: Live) -> Person:
 
 @pytest.fixture
 async def organization(live: Live, owner: Person) -> str:
-    return await found(live.api, owner[1])
+    return await create_organization(live.api, owner[1])
 
 
 async def member_of(live: Live, owner: Person, organization: str, role: str) -> Person:
@@ -206,7 +206,7 @@ async def test_invitation_of_another_organization_cancelled_from_ones_own(
     live: Live, owner: Person, organization: str
 ) -> None:
     eve = await live.people.newcomer()
-    hers = await found(live.api, eve[1], "Evil")
+    hers = await create_organization(live.api, eve[1], "Evil")
     sent = accepted(await invite(live, owner[1], organization, "heir@example.com"), 201)
     path = f"/organizations/{hers}/invitations/{sent['invitation']['id']}"
     answer = await live.api.delete(path, bearer=eve[1].token)
@@ -221,7 +221,7 @@ async def test_member_of_another_organization_changed_from_ones_own(
     live: Live, owner: Person, organization: str
 ) -> None:
     eve = await live.people.newcomer()
-    hers = await found(live.api, eve[1], "Evil")
+    hers = await create_organization(live.api, eve[1], "Evil")
     path = f"/organizations/{hers}/members/{owner[0].id}"
     assert (await live.api.delete(path, bearer=eve[1].token)).status_code == 404
     accepted(await live.api.get(f"/organizations/{organization}", bearer=owner[1].token))

@@ -12,7 +12,7 @@ import pytest
 from czo_auth.core.context import Context, system_context
 from czo_auth.core.errors import RateLimited
 from czo_auth.core.flows.users.password_guesses import PasswordGuesses
-from czo_auth.core.throttle import ACCOUNT_GUESSES, SINGLE_GUESSES, network_of
+from czo_auth.core.throttle import ACCOUNT_GUESSES, SOURCE_GUESSES, network_of
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import passwords
 from tests.contract.api import SESSION_COOKIE, Answer, cookies_set_by
@@ -48,7 +48,7 @@ async def guess(
 
 async def wear_out(here: Timed, email: str, **how: Any) -> dict[str, Any]:
     """Guess until a guess has to wait; give what is answered then."""
-    for _ in range(SINGLE_GUESSES.free + 1):
+    for _ in range(SOURCE_GUESSES.free + 1):
         answer = await guess(here, email, **how)
         if answer.status_code == 429:
             break
@@ -148,7 +148,7 @@ async def test_two_people_share_a_browser(limited: Timed) -> None:
 async def test_stolen_browser_cookie_has_a_budget_of_its_own(limited: Timed) -> None:
     account = await limited.people.sign_up()
     browser = await known_browser(limited, account)
-    for number in range(SINGLE_GUESSES.free + 1):
+    for number in range(SOURCE_GUESSES.free + 1):
         answer = await guess(limited, account.email, ip=f"192.0.2.{number}", browser=browser)
         refused(answer, 401, "INVALID_EMAIL_OR_PASSWORD")
     reported = refused(await guess(limited, account.email, browser=browser), 429, "TOO_MANY_REQUESTS")
@@ -200,7 +200,7 @@ async def test_refusal_is_the_same_for_nobody(limited: Timed) -> None:
     await limited.auth.administration.ban(banned.id, reason="test", context=system_context(limited.clock()))
     stories = []
     for email in (account.email, banned.email, "nobody@example.com"):
-        story = [await guess(limited, email) for _ in range(SINGLE_GUESSES.free + 3)]
+        story = [await guess(limited, email) for _ in range(SOURCE_GUESSES.free + 3)]
         stories.append([(answer.status_code, answer.text, dict(answer.headers)) for answer in story])
         for one in stories[-1]:
             one[2].pop("x-request-id", None)
@@ -210,7 +210,7 @@ async def test_refusal_is_the_same_for_nobody(limited: Timed) -> None:
 
 async def test_right_password_costs_nothing(limited: Timed) -> None:
     account = await limited.people.sign_up()
-    for _ in range(SINGLE_GUESSES.free + 5):
+    for _ in range(SOURCE_GUESSES.free + 5):
         accepted(await guess(limited, account.email, PASSWORD))
     url = limited.auth.settings.storage_url
     assert await sql(url, "SELECT count(*) FROM {}password_guesses") == [(0,)]
@@ -219,9 +219,9 @@ async def test_right_password_costs_nothing(limited: Timed) -> None:
 @pytest.mark.each_database
 async def test_guesses_at_once_share_one_budget(limited: Timed) -> None:
     account = await limited.people.sign_up()
-    answers = await asyncio.gather(*[guess(limited, account.email) for _ in range(SINGLE_GUESSES.free + 12)])
+    answers = await asyncio.gather(*[guess(limited, account.email) for _ in range(SOURCE_GUESSES.free + 12)])
     passed = [answer for answer in answers if answer.status_code == 401]
-    assert len(passed) == SINGLE_GUESSES.free + 1
+    assert len(passed) == SOURCE_GUESSES.free + 1
 
 
 async def test_guesses_within_a_session_are_slowed_down(limited: Timed) -> None:
@@ -234,11 +234,11 @@ async def test_guesses_within_a_session_are_slowed_down(limited: Timed) -> None:
     }
     statuses = [
         (await limited.api.post(path, body, bearer=session.token)).status_code
-        for _ in range(SINGLE_GUESSES.free // 3 + 2)
+        for _ in range(SOURCE_GUESSES.free // 3 + 2)
         for path, body in routes.items()
     ]
-    assert statuses.count(400) == SINGLE_GUESSES.free + 1
-    assert set(statuses[SINGLE_GUESSES.free + 1 :]) == {429}
+    assert statuses.count(400) == SOURCE_GUESSES.free + 1
+    assert set(statuses[SOURCE_GUESSES.free + 1 :]) == {429}
     right = {"password": account.password}
     refused(await limited.api.post("/reauthenticate", right, bearer=session.token), 429, "TOO_MANY_REQUESTS")
     switched = await limited.api.post("/switch-actor", {"actorType": "customer"}, bearer=session.token)
@@ -253,7 +253,7 @@ async def test_guesses_within_a_session_are_slowed_down(limited: Timed) -> None:
 async def test_guesses_of_a_day_are_those_that_the_documentation_states(limited: Timed, bound: str) -> None:
     """As fast as ever they are let, from new networks or from one, for two days."""
     counting, now = limited.auth.sign_in.guesses, limited.clock()
-    schedule = ACCOUNT_GUESSES if bound == "account" else SINGLE_GUESSES
+    schedule = ACCOUNT_GUESSES if bound == "account" else SOURCE_GUESSES
     counted, number = [], 0
     while now < limited.clock() + timedelta(days=2):
         number += 1
@@ -278,9 +278,9 @@ def test_delay_grows_with_each_attempt() -> None:
 
 
 def test_one_network_alone_never_brings_an_account_to_its_limit() -> None:
-    peak = SINGLE_GUESSES.guesses_a_day - timedelta(days=1) // SINGLE_GUESSES.forgotten_after
+    peak = SOURCE_GUESSES.guesses_a_day - timedelta(days=1) // SOURCE_GUESSES.forgotten_after
     assert peak < ACCOUNT_GUESSES.free
-    assert SINGLE_GUESSES.forgotten_after > ACCOUNT_GUESSES.forgotten_after
+    assert SOURCE_GUESSES.forgotten_after > ACCOUNT_GUESSES.forgotten_after
 
 
 @pytest.mark.deep

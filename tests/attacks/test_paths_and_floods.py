@@ -22,7 +22,7 @@ from czo_auth.asgi import body
 from czo_auth.rest.models import Body
 from czo_auth.rest.passwords import __dict__ as _passwords
 from czo_auth.server import Server
-from tests.contract.acting import create_key, found
+from tests.contract.acting import create_key, create_organization
 from tests.contract.api import new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
@@ -235,10 +235,10 @@ async def invite_strangers(timed: Timed, by: Session, organization: str, numbers
 async def test_unconfirmed_account_sends_ten_invitations_a_day(timed: Timed) -> None:
     """However many organizations it makes and deletes, and whether it sends the same one again."""
     account, session = await timed.people.newcomer()
-    first = await found(timed.api, session, "Buy now")
+    first = await create_organization(timed.api, session, "Buy now")
     assert await invite_strangers(timed, session, first, range(4)) == [201] * 4
     accepted(await timed.api.delete(f"/organizations/{first}", bearer=session.token), 204)
-    second = await found(timed.api, session, "Buy more")
+    second = await create_organization(timed.api, session, "Buy more")
     assert await invite_strangers(timed, session, second, range(5)) == [201] * 5
     path = f"/organizations/{second}/invitations"
     again = {"email": "stranger-0@example.com", "role": "viewer", "resend": True}
@@ -261,7 +261,7 @@ async def test_confirmed_account_and_organization_have_a_limit_too(
     monkeypatch.setattr("czo_auth.core.flows.organizations.invitations.MAX_INVITATIONS_A_DAY", 3)
     owner = await timed.people.newcomer()
     await confirm(timed, owner[0])
-    organization = await found(timed.api, owner[1])
+    organization = await create_organization(timed.api, owner[1])
     colleagues = [await timed.people.newcomer() for _ in range(2)]
     for account, session in colleagues:
         await confirm(timed, account)

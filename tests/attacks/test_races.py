@@ -16,7 +16,7 @@ import pytest
 from tests.attacks.conftest import KEY_LIMIT, forget_attempts
 from tests.attacks.history import History, faults
 from tests.attacks.volley import Attackers, Shot, request
-from tests.contract.acting import create_key, found, join, listed_keys
+from tests.contract.acting import create_key, create_organization, join, listed_keys
 from tests.contract.api import BASE
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
@@ -383,7 +383,7 @@ async def test_one_invitation(live: Live, attackers: Attackers, rounds: int) -> 
     # Owners of one round each: an unconfirmed account sends ten invitations a day.
     people, owners = await newcomers(live, rounds), await newcomers(live, rounds)
     for (account, session), (_, owner) in zip(people, owners, strict=True):
-        path = f"/organizations/{await found(live.api, owner)}/invitations"
+        path = f"/organizations/{await create_organization(live.api, owner)}/invitations"
         sent = await live.api.post(path, {"email": account.email, "role": "member"}, bearer=owner.token)
         body = {"token": accepted(sent, 201)["token"]}
         accept = request("POST", f"{BASE}/invitations/accept", body, bearer=session.token)
@@ -398,7 +398,7 @@ async def test_accepting_against_cancelling(live: Live, attackers: Attackers, ro
     """One of the two wins, and the membership says which."""
     people, owners = await newcomers(live, rounds), await newcomers(live, rounds)
     for (account, session), (_, owner) in zip(people, owners, strict=True):
-        path = f"/organizations/{await found(live.api, owner)}/invitations"
+        path = f"/organizations/{await create_organization(live.api, owner)}/invitations"
         body = {"email": account.email, "role": "member"}
         sent = accepted(await live.api.post(path, body, bearer=owner.token), 201)
         accept = request("POST", f"{BASE}/invitations/accept", {"token": sent["token"]}, bearer=session.token)
@@ -414,7 +414,7 @@ async def two_owners(
     live: Live, attackers: Attackers, people: list[tuple[Account, Session]], change: Callable[[str, str], str]
 ) -> list[str]:
     """Let two owners change each other at once; gives the roles that are left."""
-    organization = await found(live.api, people[0][1])
+    organization = await create_organization(live.api, people[0][1])
     await join(live.api, people[0][1], organization, people[1], "owner")
     requests = []
     for number in range(USES):
@@ -459,7 +459,7 @@ async def test_two_owners_leaving_together(live: Live, attackers: Attackers, rou
     people = await newcomers(live, 2 * rounds)
     for number in range(rounds):
         pair = people[2 * number : 2 * number + 2]
-        organization = await found(live.api, pair[0][1])
+        organization = await create_organization(live.api, pair[0][1])
         await join(live.api, pair[0][1], organization, pair[1], "owner")
         base = f"{BASE}/organizations/{organization}/members"
         leave = [request("DELETE", f"{base}/{one.id}", bearer=session.token) for one, session in pair]

@@ -1,4 +1,4 @@
-"""Who registers somebody else's address first keeps no way in after its owner took the account over (F9)."""
+"""Registering somebody else's address first leaves no way in after its owner took the account over (F9)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from czo_auth.core.context import system_context
 from czo_auth.core.flows.administration.import_users import SourceUser
 from czo_auth.core.text import iso_timestamp
 from czo_auth.translations import shipped
-from tests.contract.acting import create_key, found, is_accepted, join
+from tests.contract.acting import create_key, create_organization, is_accepted, join
 from tests.contract.checks import accepted, refused
 from tests.contract.database import sql
 from tests.contract.deployments import Timed
@@ -102,7 +102,7 @@ async def test_factor_stays_where_an_actor_type_demands_one(timed: Timed) -> Non
 async def test_factor_stays_in_an_organization_of_somebody_else(timed: Timed) -> None:
     _, owner = await timed.people.newcomer()
     account, session = await timed.people.newcomer()
-    organization = await found(timed.api, owner)
+    organization = await create_organization(timed.api, owner)
     await join(timed.api, owner, organization, (account, session))
     session = await timed.people.enroll(account, session)
     key = await create_key(timed.api, session)
@@ -114,7 +114,7 @@ async def test_factor_stays_in_an_organization_of_somebody_else(timed: Timed) ->
 
 async def test_factor_ends_where_the_organizations_are_the_squatters_own(timed: Timed) -> None:
     account, session = await timed.people.newcomer()
-    await found(timed.api, session)
+    await create_organization(timed.api, session)
     await timed.people.enroll(account, session)
     await take_over(timed, account)
     account.phone = None
@@ -188,7 +188,7 @@ async def test_account_that_was_confirmed_is_not_deleted_by_a_link(timed: Timed)
 async def test_reset_of_factors_that_stayed_waits_a_day_and_can_be_cancelled(timed: Timed) -> None:
     _, owner = await timed.people.newcomer()
     account, session = await timed.people.newcomer()
-    await join(timed.api, owner, await found(timed.api, owner), (account, session))
+    await join(timed.api, owner, await create_organization(timed.api, owner), (account, session))
     await timed.people.enroll(account, session)
     admin = await timed.people.sign_in(timed.ada, "admin")
     path, body = f"/admin/users/{account.id}/two-factor", {"reason": "says that the phone is gone"}

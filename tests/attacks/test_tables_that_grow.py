@@ -25,7 +25,7 @@ from czo_auth.core.limits import (
     MAX_USED_CODES,
 )
 from czo_auth.core.transaction import Transaction
-from tests.contract.acting import found
+from tests.contract.acting import create_organization
 from tests.contract.checks import accepted, refused
 from tests.contract.database import sql
 from tests.contract.deployments import Timed
@@ -216,7 +216,7 @@ async def test_invitations_are_bounded_where_they_are_made_and_gone_with_the_org
     timed: Timed,
 ) -> None:
     _, session = await timed.people.newcomer()
-    organization = await found(timed.api, session)
+    organization = await create_organization(timed.api, session)
     await fill(
         timed,
         "invitations",

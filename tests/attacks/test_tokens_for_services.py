@@ -11,7 +11,7 @@ import pytest
 
 from tests.attacks.conftest import scattering_client
 from tests.attacks.volley import Attackers, request
-from tests.contract.acting import create_key, found, join
+from tests.contract.acting import create_key, create_organization, join
 from tests.contract.api import Api
 from tests.contract.checks import accepted
 from tests.contract.conftest import Live
@@ -75,7 +75,7 @@ async def test_asking_tells_nothing_about_what_is_not_active(live: Live, root: S
 async def test_key_of_an_organization_cannot_tell_foreign_credentials_from_none(
     live: Live, root: Session
 ) -> None:
-    mine, theirs = await found(live.api, root), await found(live.api, root)
+    mine, theirs = await create_organization(live.api, root), await create_organization(live.api, root)
     asker = (await create_key(live.api, root, scopes=["api-keys:verify"], organizationId=mine))["key"]
     foreign = (await create_key(live.api, root, organizationId=theirs))["key"]
     nobody = await ask(live.api, asker, "czo_" + "A" * 43)
@@ -124,7 +124,7 @@ async def test_names_do_not_write_headers_for_the_service_behind_a_proxy(
 ) -> None:
     """What people may name stands in no header; what stands there has no control characters by its form."""
     account, session = await live.people.newcomer()
-    organization = await found(live.api, root, "Acme: X-Auth-User: root")
+    organization = await create_organization(live.api, root, "Acme: X-Auth-User: root")
     await join(live.api, root, organization, (account, session), "admin")
     key = await create_key(
         live.api, session, name="k: X-Auth-Key: root", scopes=["a:b"], organizationId=organization

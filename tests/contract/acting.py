@@ -62,7 +62,7 @@ def digest(key: str) -> str:
 
 
 # --- organizations ---------------------------------------------------------------------------------------------------
-async def found(api: Api, session: Session, name: str = "Acme") -> str:
+async def create_organization(api: Api, session: Session, name: str = "Acme") -> str:
     """Create an organization; gives its id."""
     answer = await api.post("/organizations", {"name": name}, bearer=session.token)
     return str(accepted(answer, 201)["organization"]["id"])

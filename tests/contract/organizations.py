@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from czo_auth.core.mail import MailMessage
-from tests.contract.acting import found, join
+from tests.contract.acting import create_organization, join
 from tests.contract.api import Answer, Api
 from tests.contract.checks import accepted
 from tests.contract.deployments import Timed
@@ -79,6 +79,6 @@ async def mailed(timed: Timed, kind: str, to: str) -> MailMessage:
 async def acme_of(timed: Timed) -> Acme:
     boss, owner = await timed.people.newcomer()
     account, admin = await timed.people.newcomer()
-    organization = await found(timed.api, owner)
+    organization = await create_organization(timed.api, owner)
     await join(timed.api, owner, organization, (account, admin))
     return Acme(timed, organization, boss, owner, account, admin)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from tests.contract.acting import found, join
+from tests.contract.acting import create_organization, join
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.deployments import Timed
@@ -69,6 +69,6 @@ def said(at: datetime | None) -> str | None:
 async def acme_of(timed: Timed, role: str = "admin") -> Acme:
     boss, owner = await timed.people.enrolled()
     account, member = await timed.people.newcomer()
-    organization = await found(timed.api, owner)
+    organization = await create_organization(timed.api, owner)
     await join(timed.api, owner, organization, (account, member), role)
     return Acme(timed, organization, boss, owner, account, member)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from czo_auth.core.flows.accounts import export
-from tests.contract.acting import UNKNOWN, create_key, found, join
+from tests.contract.acting import UNKNOWN, create_key, create_organization, join
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import Timed
@@ -38,7 +38,7 @@ async def test_user_that_was_created_sets_the_password_by_mail(timed: Timed) -> 
 
 async def test_acts_that_need_recent_proof_refuse_an_old_one_and_take_one_in_the_body(timed: Timed) -> None:
     account, session = await timed.people.newcomer()
-    organization = await found(timed.api, session)
+    organization = await create_organization(timed.api, session)
     admin = await admin_of(timed)
     timed.time.advance(minutes=11)
     acts = (
@@ -85,7 +85,7 @@ async def test_organization_is_handed_over_only_when_no_owner_can_act(timed: Tim
     owner, owner_session = await timed.people.newcomer()
     member, member_session = await timed.people.newcomer()
     stranger, _ = await timed.people.newcomer()
-    organization = await found(timed.api, owner_session, "Left behind")
+    organization = await create_organization(timed.api, owner_session, "Left behind")
     await join(timed.api, owner_session, organization, (member, member_session), "viewer")
     admin = await admin_of(timed)
     path = f"/admin/organizations/{organization}/owner"
@@ -110,7 +110,7 @@ async def test_export_holds_everything_of_the_person_and_nothing_of_others(deplo
     here = await deploy(trusted_proxies="127.0.0.1")
     other, other_session = await here.people.newcomer()
     account, session = await here.people.newcomer()
-    organization = await found(here.api, session, "Workshop")
+    organization = await create_organization(here.api, session, "Workshop")
     await join(here.api, session, organization, (other, other_session))
     key = await create_key(here.api, session, name="laptop")
     admin = await admin_of(here)

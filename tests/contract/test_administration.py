@@ -13,7 +13,7 @@ from tests.contract.acting import (
     administrator,
     change_actor_types,
     create_key,
-    found,
+    create_organization,
     is_accepted,
 )
 from tests.contract.administering import act, actions_about, ask
@@ -173,7 +173,7 @@ async def test_total_is_the_whole_count_of_a_filtered_list(
         account = await timed.people.sign_up(name=f"{tag} {number}")
         session = await timed.people.sign_in(account, "customer")
         await create_key(timed.api, session)
-        await found(timed.api, session, f"{tag} {number}")
+        await create_organization(timed.api, session, f"{tag} {number}")
     # What the pages count at most must not reach programs.
     monkeypatch.setattr(paging, "MAX_COUNTED", 1)
     for each in ("users", "api-keys", "organizations"):
@@ -213,17 +213,17 @@ async def test_users_are_narrowed_by_status_actor_type_and_two_factors(live: Liv
     banned = await live.people.sign_up(name=f"{tag} banned")
     await live.api.post(f"/admin/users/{banned.id}/ban", {"reason": "spam"}, bearer=admin.token)
 
-    async def found(query: str) -> set[str]:
+    async def matching(query: str) -> set[str]:
         return {
             user["id"] for user in (await ask(live, admin, f"/admin/users?search={tag}&{query}"))["users"]
         }
 
-    assert await found("status=banned") == {banned.id}
-    assert await found("actorType=merchant") == {merchant.id}
-    assert await found("twoFactorEnabled=true") == set()
-    assert await found("twoFactorEnabled=false&status=unverified") | await found("status=active") == {
-        *(plain.id, merchant.id)
-    }
+    assert await matching("status=banned") == {banned.id}
+    assert await matching("actorType=merchant") == {merchant.id}
+    assert await matching("twoFactorEnabled=true") == set()
+    assert await matching("twoFactorEnabled=false&status=unverified") | await matching(
+        "status=active"
+    ) == {*(plain.id, merchant.id)}
     answer = await live.api.get("/admin/users?status=asleep", bearer=admin.token)
     assert answer.status_code == 400
 
@@ -400,7 +400,7 @@ async def test_administrator_cannot_reset_their_own_factor(timed_sqlite: Timed) 
 async def test_keys_of_a_user_are_listed_without_the_keys_and_revoked(live: Live) -> None:
     _, admin = await administrator(live)
     account, session = await live.people.newcomer()
-    organization = await found(live.api, session)
+    organization = await create_organization(live.api, session)
     keys = [
         await create_key(live.api, session),
         await create_key(live.api, session, organizationId=organization),

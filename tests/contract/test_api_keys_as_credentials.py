@@ -13,8 +13,8 @@ from tests.contract.acting import (
     administrator,
     change_actor_types,
     create_key,
+    create_organization,
     eventually,
-    found,
     is_accepted,
     join,
     listed_keys,
@@ -57,7 +57,7 @@ async def test_all_dead_keys_get_one_answer(live: Live) -> None:
     _, founder = await live.people.newcomer()
     account, session = await live.people.newcomer()
     banned, banned_session = await live.people.newcomer()
-    acme, gone = await found(api, founder), await found(api, founder)
+    acme, gone = await create_organization(api, founder), await create_organization(api, founder)
     for organization in (acme, gone):
         await join(api, founder, organization, (account, session))
     keys = {

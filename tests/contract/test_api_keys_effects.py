@@ -21,8 +21,8 @@ from tests.contract.acting import (
     change_actor_types,
     clients,
     create_key,
+    create_organization,
     eventually,
-    found,
     is_accepted,
     join,
 )
@@ -67,7 +67,7 @@ class Scenario:
 async def scenario(here: Deployment, admin: Session) -> Scenario:
     _, founder = await here.people.newcomer()
     account, session = await here.people.newcomer("merchant")
-    organization = await found(here.api, founder)
+    organization = await create_organization(here.api, founder)
     await join(here.api, founder, organization, (account, session))
     key = await create_key(here.api, session, organizationId=organization)
     return Scenario(here.api, key, account, session, founder, admin, organization)

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.contract.acting import UNKNOWN, create_key, found, is_accepted, join, listed_keys, principal_of
+from tests.contract.acting import (
+    UNKNOWN,
+    create_key,
+    create_organization,
+    is_accepted,
+    join,
+    listed_keys,
+    principal_of,
+)
 from tests.contract.api import Answer, Api
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Live
@@ -40,7 +48,7 @@ class Acme:
 async def acme_of(live: Live, role: str = "admin") -> Acme:
     _, owner = await live.people.newcomer()
     account, session = await live.people.newcomer()
-    organization = await found(live.api, owner)
+    organization = await create_organization(live.api, owner)
     await join(live.api, owner, organization, (account, session), role)
     return Acme(live.api, organization, owner, account, session)
 
@@ -70,7 +78,7 @@ async def test_outsider_cannot_tell_whether_an_organization_exists(live: Live) -
 
 async def test_key_reads_its_own_organization_and_no_other(live: Live) -> None:
     acme = await acme_of(live)
-    other = await found(live.api, acme.session, "Other")
+    other = await create_organization(live.api, acme.session, "Other")
     scoped, free = await acme.key(), await create_key(live.api, acme.session)
     listed = accepted(await live.api.get("/organizations", bearer=scoped["key"]))["organizations"]
     assert [organization["id"] for organization in listed] == [acme.id]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.acting import create_key, found, join, listed_keys
+from tests.contract.acting import create_key, create_organization, join, listed_keys
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
@@ -28,7 +28,7 @@ def in_days(timed: Timed, days: float) -> str:
 
 async def test_owner_sets_the_rules_and_members_see_them(timed: Timed) -> None:
     _, owner = await timed.people.newcomer()
-    organization = await found(timed.api, owner)
+    organization = await create_organization(timed.api, owner)
     for session, role in ((owner, "owner"), ((viewer := await timed.people.newcomer())[1], "viewer")):
         if role == "viewer":
             await join(timed.api, owner, organization, viewer, "viewer")
@@ -47,14 +47,14 @@ async def test_owner_sets_the_rules_and_members_see_them(timed: Timed) -> None:
 @pytest.mark.parametrize("days", [0, -1, 3651, 10**7, "30", 1.5, True])
 async def test_rules_that_make_no_sense_are_refused(timed_sqlite: Timed, days: object) -> None:
     _, owner = await timed_sqlite.people.newcomer()
-    organization = await found(timed_sqlite.api, owner)
+    organization = await create_organization(timed_sqlite.api, owner)
     for name in ("apiKeyMaxDays", "apiKeyUnusedDays"):
         refused(await set_rules(timed_sqlite, owner, organization, **{name: days}), 400, "VALIDATION_ERROR")
 
 
 async def test_no_key_of_the_organization_outlives_its_limit(timed: Timed) -> None:
     _, owner = await timed.people.newcomer()
-    organization = await found(timed.api, owner)
+    organization = await create_organization(timed.api, owner)
     old = await create_key(timed.api, owner, organizationId=organization)
     accepted(await set_rules(timed, owner, organization, apiKeyMaxDays=30))
     end = in_days(timed, 30)
@@ -80,7 +80,7 @@ async def test_no_key_of_the_organization_outlives_its_limit(timed: Timed) -> No
 
 async def test_key_is_neither_extended_nor_rotated_beyond_the_limit(timed: Timed) -> None:
     _, owner = await timed.people.newcomer()
-    organization = await found(timed.api, owner)
+    organization = await create_organization(timed.api, owner)
     accepted(await set_rules(timed, owner, organization, apiKeyMaxDays=30))
     key = await create_key(timed.api, owner, organizationId=organization, expiresIn=10 * DAY)
 
@@ -104,7 +104,7 @@ async def test_key_is_neither_extended_nor_rotated_beyond_the_limit(timed: Timed
 async def test_limit_of_the_deployment_binds_all_and_the_shorter_one_wins(deploy: Deploy) -> None:
     timed = await deploy(api_key_max_days=20)
     _, owner = await timed.people.newcomer()
-    organization = await found(timed.api, owner)
+    organization = await create_organization(timed.api, owner)
     assert (await create_key(timed.api, owner))["expiresAt"] == in_days(timed, 20)
     accepted(await set_rules(timed, owner, organization, apiKeyMaxDays=40))
     scoped = await create_key(timed.api, owner, organizationId=organization)

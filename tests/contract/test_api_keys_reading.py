@@ -10,7 +10,7 @@ from typing import Any
 from tests.contract.acting import (
     UNKNOWN,
     create_key,
-    found,
+    create_organization,
     is_accepted,
     listed_keys,
     principal_of,
@@ -53,7 +53,10 @@ async def test_keys_are_listed_newest_first_without_the_keys(timed: Timed) -> No
 
 async def test_list_can_be_kept_to_one_organization(live: Live) -> None:
     _, session = await live.people.newcomer()
-    acme, other = await found(live.api, session, "Acme"), await found(live.api, session, "Other")
+    acme, other = (
+        await create_organization(live.api, session, "Acme"),
+        await create_organization(live.api, session, "Other"),
+    )
     of_acme = await create_key(live.api, session, organizationId=acme)
     await create_key(live.api, session, organizationId=other)
     await create_key(live.api, session)

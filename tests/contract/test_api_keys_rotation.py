@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from tests.contract.acting import create_key, found, is_accepted, join, listed_keys
+from tests.contract.acting import create_key, create_organization, is_accepted, join, listed_keys
 from tests.contract.api import Answer, Api
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
@@ -29,7 +29,7 @@ async def rotate(api: Api, session: Session, key: dict[str, Any], **body: object
 
 async def test_successor_has_a_new_key_and_the_same_rights(timed: Timed) -> None:
     _, session = await timed.people.newcomer()
-    organization = await found(timed.api, session)
+    organization = await create_organization(timed.api, session)
     old = await create_key(
         timed.api,
         session,
@@ -167,7 +167,7 @@ async def test_rotation_needs_the_right_to_create_such_a_key(live_sqlite: Live) 
     api = live_sqlite.api
     _, owner = await live_sqlite.people.newcomer()
     account, session = await live_sqlite.people.newcomer()
-    organization = await found(api, owner)
+    organization = await create_organization(api, owner)
     await join(api, owner, organization, (account, session), "admin")
     key = await create_key(api, session, organizationId=organization)
     member = f"/organizations/{organization}/members/{account.id}"

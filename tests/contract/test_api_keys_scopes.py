@@ -10,7 +10,14 @@ import pytest
 from fastapi import Depends, FastAPI
 
 from czo_auth import Auth, AuthMiddleware, Principal
-from tests.contract.acting import change_actor_types, create_key, found, is_accepted, join, principal_of
+from tests.contract.acting import (
+    change_actor_types,
+    create_key,
+    create_organization,
+    is_accepted,
+    join,
+    principal_of,
+)
 from tests.contract.api import Api, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
@@ -56,7 +63,7 @@ async def test_rule_of_the_host_says_which_scopes_a_user_may_put_on_a_key(
     refused(await grant(api, merchant, "admin:users"), 403, "INSUFFICIENT_SCOPE")
     # The actor types held count, whichever is worn.
     accepted(await grant(api, await timed.people.sign_in(account, "customer"), "orders:write"), 201)
-    organization = await found(api, merchant)
+    organization = await create_organization(api, merchant)
     accepted(await grant(api, merchant, "reports:write", organizationId=organization), 201)
 
 
@@ -84,7 +91,7 @@ async def test_scopes_of_a_role_stop_counting_with_the_role(deploy: Deploy) -> N
     api = timed.api
     _, founder = await timed.people.newcomer()
     account, owner = await timed.people.newcomer()
-    organization = await found(api, founder)
+    organization = await create_organization(api, founder)
     await join(api, founder, organization, (account, owner), "owner")
     key = await create_key(
         api, owner, organizationId=organization, scopes=["reports:read", "reports:write", "orders:read"]

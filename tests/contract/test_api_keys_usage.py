@@ -17,7 +17,7 @@ from czo_auth.asgi.authentication import AuthMiddleware
 from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.errors import StorageUnavailable
 from czo_auth.storage.sqlite_file import TIMEOUT_SECONDS
-from tests.contract.acting import UNKNOWN, create_key, found, graphql, listed_keys
+from tests.contract.acting import UNKNOWN, create_key, create_organization, graphql, listed_keys
 from tests.contract.addresses import OFFICE, PROXY, STREET, host, via
 from tests.contract.api import Answer, new_client
 from tests.contract.checks import accepted, refused
@@ -290,7 +290,7 @@ async def test_keys_that_nobody_used_for_a_time_are_found(deploy_sqlite: Deploy)
 
 async def test_graphql_finds_keys_that_nobody_used_for_a_time(timed_sqlite: Timed) -> None:
     _, session = await timed_sqlite.people.newcomer()
-    organization = await found(timed_sqlite.api, session)
+    organization = await create_organization(timed_sqlite.api, session)
     used, idle = [
         await create_key(timed_sqlite.api, session, name=name, organizationId=organization)
         for name in ("used", "idle")

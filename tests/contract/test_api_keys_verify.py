@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from czo_auth.crypto import tokens
-from tests.contract.acting import change_actor_types, create_key, digest, found, join, listed_keys
+from tests.contract.acting import (
+    change_actor_types,
+    create_key,
+    create_organization,
+    digest,
+    join,
+    listed_keys,
+)
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
@@ -91,7 +98,7 @@ async def test_dead_keys_and_what_is_no_key_are_invalid(service: Service) -> Non
     timed = service.timed
     _, owner = await timed.people.newcomer()
     account, session = await timed.people.newcomer()
-    organization = await found(timed.api, owner)
+    organization = await create_organization(timed.api, owner)
     await join(timed.api, owner, organization, (account, session))
     keys = [await create_key(timed.api, session) for _ in range(4)]
     keys[1] = await create_key(timed.api, session, expiresIn=60)
@@ -128,7 +135,10 @@ async def test_verdict_is_the_middlewares_about_scopes_organization_and_second_f
 ) -> None:
     timed = service.timed
     account, session = await timed.people.newcomer()
-    organization, other = await found(timed.api, session), await found(timed.api, session, "Other")
+    organization, other = (
+        await create_organization(timed.api, session),
+        await create_organization(timed.api, session, "Other"),
+    )
     key = (await create_key(timed.api, session, organizationId=organization, scopes=["a:b", "c:d"]))["key"]
     assert await service.code(key, scopes=["a:b", "c:d"], organizationId=organization) is None
     assert await service.code(key, scopes=["a:b", "e:f"]) == "INSUFFICIENT_SCOPE"

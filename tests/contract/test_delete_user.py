@@ -9,7 +9,7 @@ import pytest
 from czo_auth.core.flows.accounts.erasure import Erasure
 from czo_auth.core.flows.administration.audit import ReadAuditLog
 from czo_auth.core.transaction import Transaction
-from tests.contract.acting import create_key, found, is_accepted, join
+from tests.contract.acting import create_key, create_organization, is_accepted, join
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
@@ -73,7 +73,7 @@ async def test_nothing_of_the_person_is_left(deploy: Deploy) -> None:
     accepted(await here.api.post("/request-password-reset", {"email": email}, headers=headers))
     accepted(await here.api.post("/send-verification-email", {"email": email}, headers=headers))
     _, boss_session = await here.people.newcomer()
-    organization = await found(here.api, boss_session, "Friends")
+    organization = await create_organization(here.api, boss_session, "Friends")
     invited = {"email": email, "role": "member"}
     accepted(
         await here.api.post(f"/organizations/{organization}/invitations", invited, bearer=boss_session.token),
@@ -116,8 +116,8 @@ async def test_recent_proof_is_needed(timed: Timed) -> None:
 async def test_last_owner_is_notified_which_organizations_keep_them(timed: Timed) -> None:
     _, session = await timed.people.newcomer()
     mate, mate_session = await timed.people.newcomer()
-    mine = await found(timed.api, session, "Mine alone")
-    shared = await found(timed.api, session, "Shared")
+    mine = await create_organization(timed.api, session, "Mine alone")
+    shared = await create_organization(timed.api, session, "Shared")
     await join(timed.api, session, shared, (mate, mate_session))
     refusal = refused(await delete(timed, session), 409, "LAST_OWNER")
     assert refusal["details"] == [{"loc": ["organizations", shared], "msg": "Shared"}]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.contract.acting import found
+from tests.contract.acting import create_organization
 from tests.contract.checks import accepted, refused
 from tests.contract.database import everything
 from tests.contract.deployments import Timed
@@ -124,7 +124,7 @@ async def test_address_leaves_requests_that_were_replaced_or_refused(timed: Time
 async def test_addresses_given_up_within_days_leave_with_the_account(timed: Timed) -> None:
     owner = await timed.people.sign_in(earlier := await timed.people.sign_up())
     _, boss = await timed.people.newcomer()
-    organization = await found(timed.api, boss)
+    organization = await create_organization(timed.api, boss)
     body = {"email": earlier.email, "role": "member"}
     accepted(await timed.api.post(f"/organizations/{organization}/invitations", body, bearer=boss.token), 201)
     accepted(await change(timed, boss, earlier.email))

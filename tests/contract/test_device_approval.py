@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from czo_auth.core.context import system_context
-from tests.contract.acting import found, is_accepted, join, listed_keys, principal_of
+from tests.contract.acting import create_organization, is_accepted, join, listed_keys, principal_of
 from tests.contract.api import Answer
 from tests.contract.checks import accepted
 from tests.contract.conftest import Deploy
@@ -220,7 +220,7 @@ async def test_scopes_that_the_approver_cannot_grant_are_refused(timed: Timed) -
 async def test_approver_who_lost_their_rights_before_the_fetch_leaves_no_key(timed: Timed, what: str) -> None:
     """The key was made at approval; whatever ends keys ends this one too, though nobody has it yet."""
     _, owner = await timed.people.newcomer()
-    organization = await found(timed.api, owner)
+    organization = await create_organization(timed.api, owner)
     account, session = await timed.people.newcomer()
     await join(timed.api, owner, organization, (account, session))
     codes = await begin(timed, organizationId=organization, scope="a:b")
@@ -243,7 +243,7 @@ async def test_approver_who_lost_their_rights_before_the_fetch_leaves_no_key(tim
 async def test_approver_who_is_demoted_before_the_fetch_hands_out_what_they_have_left(deploy: Deploy) -> None:
     here = await deploy(scope_rule={"customer": ["a:read"], "org:admin": ["a:write"]})
     _, owner = await here.people.newcomer()
-    organization = await found(here.api, owner)
+    organization = await create_organization(here.api, owner)
     account, session = await here.people.newcomer()
     await join(here.api, owner, organization, (account, session))
     codes = await begin(here, organizationId=organization, scope="a:read a:write")
@@ -256,7 +256,7 @@ async def test_approver_who_is_demoted_before_the_fetch_hands_out_what_they_have
 
 async def test_organization_of_somebody_else_is_refused(timed: Timed) -> None:
     _, owner = await timed.people.newcomer()
-    organization = await found(timed.api, owner)
+    organization = await create_organization(timed.api, owner)
     codes = await begin(timed, organizationId=organization)
     _, session = await timed.people.newcomer()
     answer = await decide(timed, session, "approve", codes["user_code"])

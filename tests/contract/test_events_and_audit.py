@@ -10,7 +10,7 @@ from czo_auth import Auth
 from tests.contract.acting import (
     UNKNOWN,
     create_key,
-    found,
+    create_organization,
     join,
     listed_keys,
 )
@@ -144,7 +144,7 @@ async def test_reuse_of_a_refresh_token(timed: Timed, outbox: Outbox) -> None:
 
 async def test_api_keys(timed: Timed, outbox: Outbox) -> None:
     account, session = await timed.people.newcomer("merchant")
-    organization = await found(timed.api, session)
+    organization = await create_organization(timed.api, session)
     await outbox.skip()
     key = await create_key(timed.api, session, organizationId=organization, name="ci")
     described = {
@@ -209,7 +209,7 @@ async def test_organizations(timed: Timed, outbox: Outbox) -> None:
     _, owner = await timed.people.newcomer()
     account, session = await timed.people.newcomer()
     await outbox.skip()
-    organization = await found(api, owner)
+    organization = await create_organization(api, owner)
     assert await outbox.types() == {"auth.org.created": 1, "auth.org.member_added": 1}
     await join(api, owner, organization, (account, session))
     (event,) = await outbox.events()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.acting import create_key, found
+from tests.contract.acting import create_key, create_organization
 from tests.contract.api import Answer
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import Timed
@@ -29,7 +29,7 @@ def identity(answer: Answer) -> dict[str, str]:
 
 async def test_key_and_session_are_named(timed: Timed) -> None:
     account, session = await timed.people.newcomer()
-    organization = await found(timed.api, session)
+    organization = await create_organization(timed.api, session)
     key = await create_key(timed.api, session, scopes=["a:b", "c:d"], organizationId=organization)
     answer = await ask(timed, authorization=f"Bearer {key['key']}")
     assert answer.status_code == 200

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.acting import create_key, found, join, listed_keys
+from tests.contract.acting import create_key, create_organization, join, listed_keys
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.deployments import Timed
@@ -80,7 +80,7 @@ async def test_concurrent_requests_make_one_key(timed: Timed) -> None:
 
 async def test_rights_are_checked_again_before_a_kept_answer_is_given(timed: Timed) -> None:
     _, owner = await timed.people.newcomer()
-    organization = await found(timed.api, owner)
+    organization = await create_organization(timed.api, owner)
     account, member = await timed.people.newcomer()
     await join(timed.api, owner, organization, (account, member), "admin")
     body = {"name": "deploy", "organizationId": organization}

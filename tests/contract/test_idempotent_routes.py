@@ -9,7 +9,7 @@ import pytest
 
 from czo_auth.rest.app import BETTER_AUTH, NATIVE
 from czo_auth.rest.routing import GuardedRoute
-from tests.contract.acting import create_key, found
+from tests.contract.acting import create_key, create_organization
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.database import sql
@@ -26,7 +26,7 @@ Prepare = Callable[[Timed], Awaitable[Prepared]]
 
 async def an_owner(timed: Timed) -> tuple[Session, str]:
     _, session = await timed.people.newcomer()
-    return session, f"/organizations/{await found(timed.api, session)}"
+    return session, f"/organizations/{await create_organization(timed.api, session)}"
 
 
 async def a_key(timed: Timed) -> Prepared:

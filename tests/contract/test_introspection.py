@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.acting import create_key, found
+from tests.contract.acting import create_key, create_organization
 from tests.contract.api import Answer
 from tests.contract.checks import accepted
 from tests.contract.deployments import Timed
@@ -122,7 +122,7 @@ async def test_key_may_come_by_basic_authentication(timed: Timed, name: str, sta
 
 async def test_key_of_an_organization_learns_of_that_organization_only(timed: Timed) -> None:
     root = await enrolled_admin(timed)
-    organization = await found(timed.api, root)
+    organization = await create_organization(timed.api, root)
     asking_key = await create_key(timed.api, root, scopes=["api-keys:verify"], organizationId=organization)
     inside = await create_key(timed.api, root, organizationId=organization)
     outside = await create_key(timed.api, root)

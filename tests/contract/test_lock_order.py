@@ -17,7 +17,7 @@ import pytest
 
 from czo_auth.core.context import system_context
 from tests.attacks.test_lists_and_keys_without_end import url_of
-from tests.contract.acting import create_key, found, join
+from tests.contract.acting import create_key, create_organization, join
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.database import PREFIX, sql
@@ -101,7 +101,7 @@ async def administrator(here: Timed) -> tuple[Account, Session]:
 async def organization_with(here: Timed, *members: tuple[Account, Session]) -> tuple[str, Session]:
     """Let somebody found an organization, and *members* join; gives it and the owner's session."""
     _, owner = await here.people.newcomer()
-    organization = await found(here.api, owner)
+    organization = await create_organization(here.api, owner)
     for member in members:
         await join(here.api, owner, organization, member)
     return organization, owner

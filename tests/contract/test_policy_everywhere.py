@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from tests.contract.acting import found, graphql, join
+from tests.contract.acting import create_organization, graphql, join
 from tests.contract.api import Answer
 from tests.contract.checks import accepted
 from tests.contract.deployments import Timed
@@ -80,7 +80,7 @@ async def both(timed: Timed) -> tuple[Acme, str]:
     """Make a member who is due in one organization, and viewer of another that demands nothing."""
     acme = await acme_of(timed)
     _, other_owner = await timed.people.newcomer()
-    other = await found(timed.api, other_owner, "Other")
+    other = await create_organization(timed.api, other_owner, "Other")
     await join(timed.api, other_owner, other, (acme.account, acme.member), "viewer")
     accepted(await acme.demand(timed.clock() - timedelta(days=1)))
     return acme, other

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from czo_auth.core.context import system_context
-from tests.contract.acting import UNKNOWN, create_key, found, graphql, is_accepted, principal_of
+from tests.contract.acting import UNKNOWN, create_key, create_organization, graphql, is_accepted, principal_of
 from tests.contract.api import Answer
 from tests.contract.checks import accepted, refused
 from tests.contract.deployments import Timed
@@ -18,7 +18,7 @@ from tests.contract.organizations import acme_of, mailed
 @pytest.mark.each_database
 async def test_key_acts_for_no_user_and_only_in_its_organization(timed: Timed) -> None:
     acme = await acme_of(timed)
-    other = await found(acme.api, acme.owner, "Other")
+    other = await create_organization(acme.api, acme.owner, "Other")
     made = await acme.create()
     key = await acme.key(made["id"])
     assert (key["userId"], key["serviceAccountId"], key["createdBy"]) == (None, made["id"], acme.boss.id)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from czo_auth.crypto import base64url
-from tests.contract.acting import create_key, found, principal_of
+from tests.contract.acting import create_key, create_organization, principal_of
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import Timed
@@ -23,7 +23,7 @@ def claims_of(token: str) -> dict[str, Any]:
 @pytest.mark.parametrize("path", ["/token/exchange", "/token"])
 async def test_key_is_traded_for_a_token_with_its_rights(timed: Timed, path: str) -> None:
     account, session = await timed.people.newcomer()
-    organization = await found(timed.api, session)
+    organization = await create_organization(timed.api, session)
     key = await create_key(timed.api, session, scopes=["a:b", "c:d"], organizationId=organization)
     issued = granted(await send(timed.api, asking(key["key"]), path=path))
     assert issued["issued_token_type"] == "urn:ietf:params:oauth:token-type:access_token"

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from czo_auth import AuthMiddleware
 from czo_auth.integrations.starlette import requires
-from tests.contract.acting import create_key, found, graphql, join
+from tests.contract.acting import create_key, create_organization, graphql, join
 from tests.contract.api import Answer, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.deployments import Timed
@@ -83,7 +83,7 @@ async def test_nothing_is_refused_before_the_date_and_the_organization_is_after(
 async def test_all_ways_into_the_organization_are_refused_and_all_others_keep_working(timed: Timed) -> None:
     acme = await acme_of(timed, "owner")
     api, bearer = timed.api, acme.member.token
-    other = await found(api, acme.member, "Other")
+    other = await create_organization(api, acme.member, "Other")
     accepted(await acme.demand(timed.clock() - DAY))
 
     for method, path, body in (
@@ -153,7 +153,7 @@ async def test_member_who_enrolls_has_access_at_once_and_keeps_it(timed: Timed) 
 
 async def test_host_decides_by_the_organization_that_the_request_acts_in(timed: Timed) -> None:
     acme = await acme_of(timed)
-    other = await found(timed.api, acme.member, "Other")
+    other = await create_organization(timed.api, acme.member, "Other")
     bearer = {"authorization": f"Bearer {acme.member.token}"}
     accepted(await acme.demand(timed.clock()))
 

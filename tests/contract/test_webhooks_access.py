@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.acting import create_key, found, join
+from tests.contract.acting import create_key, create_organization, join
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import Timed
@@ -69,7 +69,7 @@ async def test_nobody_else_reaches_the_endpoints(here: Timed) -> None:
 
 async def test_every_change_asks_for_a_recent_proof(here: Timed) -> None:
     account, owner = await here.people.newcomer()
-    owners = f"/organizations/{await found(here.api, owner)}/webhooks"
+    owners = f"/organizations/{await create_organization(here.api, owner)}/webhooks"
     theirs = (await make(here.api, owner, owners))["webhook"]["id"]
     here.time.advance(minutes=11)
     for number, (method, _, _) in enumerate(CALLS):

@@ -8,8 +8,8 @@ import pytest
 from standardwebhooks.webhooks import Webhook as ReferenceWebhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from czo_auth.core.flows.webhooks.switch_off import SwitchOffDead
-from tests.contract.acting import create_key, eventually, found, join
+from czo_auth.core.flows.webhooks.disable_dead import DisableDeadEndpoints
+from tests.contract.acting import create_key, create_organization, eventually, join
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy
 from tests.contract.deployments import Timed
@@ -98,7 +98,7 @@ async def test_owners_receive_what_concerns_their_organization_and_nothing_of_it
     accepted(await here.api.post("/update-user", {"name": "Grace"}, bearer=session.token))
     await create_key(here.api, session)
     # Of another organization.
-    await create_key(here.api, owner, organizationId=await found(here.api, owner, "Other"))
+    await create_key(here.api, owner, organizationId=await create_organization(here.api, owner, "Other"))
     await create_key(here.api, owner, organizationId=organization)
     await receiver.wait_for(2)
     accepted(await here.api.post(f"{base}/{made['webhook']['id']}/test", bearer=owner.token), 202)
@@ -186,7 +186,7 @@ async def test_endpoint_dead_for_five_days_is_switched_off_and_its_owner_mailed(
 ) -> None:
     here = await deployment_of(deploy, webhook_retry_seconds="1", session_days=30)
     account, owner = await here.people.newcomer()
-    organization = await found(here.api, owner)
+    organization = await create_organization(here.api, owner)
     base = f"/organizations/{organization}/webhooks"
     made = await make(here.api, owner, base, url=receiver.url)
     path = f"{base}/{made['webhook']['id']}"
@@ -196,7 +196,7 @@ async def test_endpoint_dead_for_five_days_is_switched_off_and_its_owner_mailed(
     here.time.advance(seconds=2)
     await wait_for_statuses(here, owner, base, made["webhook"]["id"], "dead")
     here.time.advance(days=4, hours=23)
-    await SwitchOffDead(here.auth.services).run(now=here.clock())
+    await DisableDeadEndpoints(here.auth.services).run(now=here.clock())
     assert accepted(await here.api.get(path, bearer=owner.token))["webhook"]["enabled"] is True
     here.time.advance(hours=2)
 

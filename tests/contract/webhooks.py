@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.contract.acting import eventually, found
+from tests.contract.acting import create_organization, eventually
 from tests.contract.api import Api
 from tests.contract.checks import accepted
 from tests.contract.conftest import Deploy
@@ -32,7 +32,7 @@ async def administrator_of(here: Timed) -> Session:
 
 async def owner_of(here: Timed) -> tuple[Session, str]:
     _, session = await here.people.newcomer()
-    return session, await found(here.api, session)
+    return session, await create_organization(here.api, session)
 
 
 async def make(api: Api, session: Session, base: str, **more: object) -> dict[str, Any]:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from tests.contract.acting import create_key, eventually, found, is_accepted, listed_keys, principal_of
+from tests.contract.acting import (
+    create_key,
+    create_organization,
+    eventually,
+    is_accepted,
+    listed_keys,
+    principal_of,
+)
 from tests.contract.api import Api
 from tests.contract.checks import accepted, refused
 from tests.contract.people import Account, People, Session
@@ -59,7 +66,7 @@ async def walk(people: People, administrator: Account, between: Between) -> None
 
 async def _keys(api: Api, session: Session) -> None:
     """Create a key in an organization, use it, list its prefix, revoke it."""
-    organization = await found(api, session)
+    organization = await create_organization(api, session)
     key = await create_key(api, session, organizationId=organization, expiresIn=3600, scopes=["orders:read"])
     text = key["key"]
     assert text.startswith("czo_")

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from czo_auth import Auth
-from tests.contract.acting import create_key, found, join
+from tests.contract.acting import create_key, create_organization, join
 from tests.contract.api import Api, new_client
 from tests.contract.deployments import create_admin
 from tests.contract.people import Account, People, Session
@@ -84,7 +84,7 @@ class Callers:
     async def _customer(self, people: People) -> str:
         """An owner of an organization with everything that one can have: what a path or a body names is theirs."""
         account, session = await self._new_customer(people, "customer")
-        organization = await found(people.api, session)
+        organization = await create_organization(people.api, session)
         guest, member = await self._new_customer(people, "member")
         await join(people.api, session, organization, (guest, member), "member")
         own = await create_key(people.api, session)
@@ -135,7 +135,7 @@ class Callers:
 
     async def _owners_key(self, people: People) -> str:
         _, session = await self._new_customer(people, "owner")
-        organization = await found(people.api, session)
+        organization = await create_organization(people.api, session)
         key = await create_key(people.api, session, organizationId=organization, scopes=["orders:read"])
         self.known["owner's API key"] = {"organization_id": [organization]}
         return str(key["key"])
@@ -150,7 +150,7 @@ class Callers:
         session = await people.enroll(account, await people.sign_in(account, "admin"))
         subject, theirs = await self._new_customer(people, "subject")
         key = await create_key(people.api, theirs)
-        organization = await found(people.api, theirs)
+        organization = await create_organization(people.api, theirs)
         # A deployment has few, and those of the administrators before fill them.
         earlier = await people.api.get("/admin/webhooks", bearer=session.token)
         for each in earlier.json()["webhooks"]:

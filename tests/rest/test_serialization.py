@@ -17,8 +17,8 @@ from starlette.responses import JSONResponse, Response
 from czo_auth import rest
 from czo_auth.asgi.long_lists import (
     ITEMS_AT_ONCE,
-    REST_SECONDS,
-    RESTS_AFTER,
+    PAUSE_SECONDS,
+    PAUSES_AFTER,
     in_parts,
     in_turns,
     write_json,
@@ -80,7 +80,7 @@ async def test_text_is_the_same_as_in_one_piece(answer: Any) -> None:
 
 
 async def test_loop_rests_between_the_parts_of_a_list_that_is_longer_than_a_usual_page() -> None:
-    parts_with_rest = TURNS - RESTS_AFTER // ITEMS_AT_ONCE
+    parts_with_rest = TURNS - PAUSES_AFTER // ITEMS_AT_ONCE
     assert parts_with_rest > 10
     for work in (
         write_json({"all": [1] * MANY}),
@@ -89,7 +89,7 @@ async def test_loop_rests_between_the_parts_of_a_list_that_is_longer_than_a_usua
     ):
         begun = time.perf_counter()
         await work
-        assert time.perf_counter() - begun >= parts_with_rest * REST_SECONDS
+        assert time.perf_counter() - begun >= parts_with_rest * PAUSE_SECONDS
 
 
 async def drained(parts: AsyncIterator[Any]) -> None:

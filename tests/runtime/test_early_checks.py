@@ -53,10 +53,10 @@ class NamelessSink:
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        ({"mail": SynchronousMail()}, "SynchronousMail.send has to be there and `async def`"),
-        ({"mail": NoMail()}, "NoMail.send has to be there and `async def`"),
+        ({"mail": SynchronousMail()}, "SynchronousMail.send has to exist and be declared with `async def`"),
+        ({"mail": NoMail()}, "NoMail.send has to exist and be declared with `async def`"),
         ({"mail": MailWithoutArgument()}, "MailWithoutArgument.send has to take one argument"),
-        ({"sinks": [SynchronousSink()]}, "SynchronousSink.deliver has to be there and `async def`"),
+        ({"sinks": [SynchronousSink()]}, "SynchronousSink.deliver has to exist and be declared with `async def`"),
         ({"sinks": [NamelessSink()]}, "NamelessSink needs a name"),
     ],
 )
@@ -136,7 +136,7 @@ def test_scope_rules_that_grant_something_are_taken(tmp_path: Path) -> None:
         "this guard is of another Auth",
         "lacks its parentheses",
         "the application needs AuthMiddleware",
-        "has to be there and `async def`",
+        "has to exist and be declared with `async def`",
         "has to take one argument",
         "no event is called",
         "which is neither an actor type nor org:<role>",

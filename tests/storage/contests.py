@@ -35,7 +35,7 @@ def all_are_counted(results: Sequence[Result]) -> bool:
 
 
 def counted_to_the_limit(results: Sequence[Result]) -> bool:
-    """Say whether the first ``MOST + 1`` calls got a number of their own, and the others nothing."""
+    """Say whether the first ``MAX_BATCH + 1`` calls got a number of their own, and the others nothing."""
     return sorted(result for result in results if result is not None) == list(range(1, MAX_BATCH + 2))
 
 

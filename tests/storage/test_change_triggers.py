@@ -34,7 +34,7 @@ NEVER_CHANGED = {
     "service_accounts": {"id"},
 }
 
-TAKES_AWAY = [
+REMOVALS = [
     "UPDATE czo_auth_users SET banned_at = 1",
     "UPDATE czo_auth_users SET actor_types = 'customer merchant'",
     """UPDATE czo_auth_users SET actor_type_grants = '{"merchant":1}'""",
@@ -106,7 +106,7 @@ async def moved(rows: Rows, migrated_url: str) -> AsyncIterator[Moved]:
     await listening.close()
 
 
-@pytest.mark.parametrize("statement", TAKES_AWAY)
+@pytest.mark.parametrize("statement", REMOVALS)
 async def test_what_takes_a_right_away_moves_the_token(
     moved: Moved, migrated_url: str, statement: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""Who changes rows of many owners waits for no row on PostgreSQL, and so is part of no deadlock."""
+"""Work on the rows of many owners never waits for a locked row on PostgreSQL, so it cannot be part of a deadlock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from czo_auth.core.api_keys.usage import KeyUsage
 from czo_auth.core.budgets import Budget
-from czo_auth.core.throttle import SINGLE_GUESSES
+from czo_auth.core.throttle import SOURCE_GUESSES
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.store import MailToken
 from czo_auth.storage.postgresql import PostgresStorage
@@ -94,7 +94,7 @@ async def _budget(rows: Rows) -> str:
 
 async def _guess(rows: Rows) -> str:
     key = a_digest()
-    await rows.run(lambda tx: tx.password_guesses.count(key, schedule=SINGLE_GUESSES, now=NOW))
+    await rows.run(lambda tx: tx.password_guesses.count(key, schedule=SOURCE_GUESSES, now=NOW))
     return key
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.contract.acting import found, join
+from tests.contract.acting import create_organization, join
 from tests.contract.checks import accepted
 from tests.web.conftest import Pages
 
@@ -105,7 +105,7 @@ async def test_account_is_exported_and_deleted(pages: Pages) -> None:
 async def test_last_owner_reads_which_organization_keeps_them(pages: Pages) -> None:
     _, session = await pages.here.people.newcomer()
     mate = await pages.here.people.newcomer()
-    organization = await found(pages.here.api, session, "Workshop of ours")
+    organization = await create_organization(pages.here.api, session, "Workshop of ours")
     await join(pages.here.api, session, organization, mate)
     answer = await pages.post("/delete-account", session=session.token)
     assert answer.status_code == 409
@@ -156,7 +156,7 @@ async def test_changes_of_actor_types_ask_for_recent_proof(pages: Pages) -> None
 async def test_organization_without_an_owner_is_handed_over(pages: Pages) -> None:
     owner, owner_session = await pages.here.people.newcomer()
     member, member_session = await pages.here.people.newcomer()
-    organization = await found(pages.here.api, owner_session, "Left behind")
+    organization = await create_organization(pages.here.api, owner_session, "Left behind")
     await join(pages.here.api, owner_session, organization, (member, member_session))
     admin = await pages.here.people.sign_in(pages.here.ada, "admin")
     assert "Left behind" in (await pages.get("/admin/organizations?search=left", session=admin.token)).text

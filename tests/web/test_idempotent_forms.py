@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from tests.contract.acting import create_key, found
+from tests.contract.acting import create_key, create_organization
 from tests.contract.api import SESSION_COOKIE
 from tests.contract.people import Phone, Session
 from tests.web.conftest import Pages
@@ -59,7 +59,7 @@ async def new_codes(pages: Pages) -> Case:
 
 async def new_webhook(pages: Pages) -> Case:
     _, session = await pages.here.people.newcomer()
-    path = f"/organizations/{await found(pages.here.api, session)}/webhooks"
+    path = f"/organizations/{await create_organization(pages.here.api, session)}/webhooks"
     return Case(session, path, path, WEBHOOK_SECRET, {"url": URL, "events": "*"})
 
 
@@ -77,7 +77,7 @@ async def rotated_webhook(pages: Pages) -> Case:
 
 async def invitation(pages: Pages) -> Case:
     _, session = await pages.here.people.newcomer()
-    path = f"/organizations/{await found(pages.here.api, session)}"
+    path = f"/organizations/{await create_organization(pages.here.api, session)}"
     fields = {"email": "guest@example.com", "role": "member"}
     return Case(session, path, f"{path}/invitations", r"token=[A-Za-z0-9_-]{20,}", fields)
 

@@ -9,7 +9,7 @@ from html import unescape
 from czo_auth.core.api_keys.usage import DayUsage
 from czo_auth.core.flows.api_keys.usage import every_day
 from czo_auth.web.pages.usage_chart import usage_chart
-from tests.contract.acting import create_key, found, listed_keys
+from tests.contract.acting import create_key, create_organization, listed_keys
 from tests.web.conftest import Pages
 
 
@@ -60,7 +60,7 @@ async def test_a_key_is_made_with_limits_shown_and_tightened(pages: Pages) -> No
 
 async def test_an_owner_sets_how_long_keys_of_the_organization_live(pages: Pages) -> None:
     _, session = await pages.here.people.newcomer()
-    organization = await found(pages.here.api, session)
+    organization = await create_organization(pages.here.api, session)
     path = f"/organizations/{organization}"
     assert "Maximum lifetime" in (await pages.get(path, session=session.token)).text
     saved = await pages.post(

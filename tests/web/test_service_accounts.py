@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.contract.acting import create_key, found, is_accepted, join
+from tests.contract.acting import create_key, create_organization, is_accepted, join
 from tests.contract.checks import accepted
 from tests.contract.people import Session
 from tests.web.conftest import Pages
@@ -15,7 +15,7 @@ from tests.web.conftest import Pages
 
 async def owner_of(pages: Pages) -> tuple[Session, str]:
     _, session = await pages.here.people.newcomer()
-    return session, f"/organizations/{await found(pages.here.api, session)}"
+    return session, f"/organizations/{await create_organization(pages.here.api, session)}"
 
 
 async def shown(pages: Pages, path: str, session: Session, language: str = "en") -> str:

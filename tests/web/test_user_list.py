@@ -9,7 +9,7 @@ import pytest
 
 from czo_auth.core import paging
 from czo_auth.web.pages import administered_accounts, administration
-from tests.contract.acting import found
+from tests.contract.acting import create_organization
 from tests.contract.database import sql
 from tests.web.conftest import Pages
 
@@ -51,7 +51,7 @@ async def test_lists_with_more_matches_than_are_counted_say_so(
     lists = ("users?search=example", "audit?outcome=success")
     _, session = await here.people.newcomer()
     for number in range(2):
-        await found(here.api, session, f"Acme {number}")
+        await create_organization(here.api, session, f"Acme {number}")
 
     async def shown(path: str) -> str:
         text = (await pages.get(f"/admin/{path}", session=admin)).text

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.contract.acting import found
+from tests.contract.acting import create_organization
 from tests.contract.checks import accepted
 from tests.contract.people import Account
 from tests.web.conftest import Pages
@@ -98,7 +98,7 @@ async def invited(pages: Pages) -> tuple[str, str, Account, str]:
     """Invite somebody with an account; gives the organization, the inviter's address, the account and the token."""
     here = pages.here
     owner, session = await here.people.newcomer()
-    organization = await found(here.api, session, "Workshop of ours")
+    organization = await create_organization(here.api, session, "Workshop of ours")
     guest = await here.people.sign_up()
     body = {"email": guest.email, "role": "viewer"}
     sent = accepted(

@@ -9,7 +9,7 @@ import pytest
 
 from czo_auth.core.events.types import EVENT_TYPES
 from czo_auth.core.webhooks.webhook import family_of
-from tests.contract.acting import create_key, eventually, found
+from tests.contract.acting import create_key, create_organization, eventually
 from tests.contract.checks import accepted
 from tests.contract.people import Session
 from tests.docs.pages import DOCS
@@ -28,7 +28,7 @@ async def administrator(pages: Pages) -> tuple[Session, str]:
 
 async def owner(pages: Pages) -> tuple[Session, str]:
     _, session = await pages.here.people.newcomer()
-    organization = await found(pages.here.api, session)
+    organization = await create_organization(pages.here.api, session)
     return session, f"/organizations/{organization}/webhooks"
 
 
@@ -140,7 +140,7 @@ async def test_a_wrong_address_is_reported_at_its_field(pages: Pages) -> None:
 async def test_changes_ask_for_a_proof_and_go_on_after_it(pages: Pages) -> None:
     here = pages.here
     account, session = await here.people.newcomer()
-    base = f"/organizations/{await found(here.api, session)}/webhooks"
+    base = f"/organizations/{await create_organization(here.api, session)}/webhooks"
     here.time.advance(minutes=11)
     text = (await pages.get(base, session=session.token)).text
     assert "<form" not in text.partition("<main")[2].partition("</main>")[0]

@@ -38,7 +38,7 @@ async def authenticate_token(
         case "access_token" if is_own:
             principal = await authenticate.access_token(text, client=lambda: ip, now=now)
         case "access_token" if audience in runtime.settings.token_audiences:
-            _, principal = await authenticate.verified_elsewhere(
+            _, principal = await authenticate.verify_for_introspection(
                 text, (audience,), client=lambda: ip, now=now
             )
         case _:

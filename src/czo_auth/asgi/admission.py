@@ -66,9 +66,9 @@ class RequestContext:
     origin_refusal: Refusal | None = None
 
     @property
-    def principal(self) -> Principal:
+    def caller(self) -> Principal:
         """
-        The principal of a route that needs one.
+        The principal, for routes that need one.
 
         Raises:
             Unauthorized: There is none.
@@ -212,7 +212,7 @@ async def _refuse_blocked_key(runtime: Runtime, credential: Credential | None, *
     if credential is None or credential.kind != "api_key":
         return
     try:
-        await runtime.authenticate.check_owner(credential.value, now=now)
+        await runtime.authenticate.check_owner_enrollment(credential.value, now=now)
     except (Unavailable, TwoFactorSetupRequired, OrganizationTwoFactorRequired):
         raise
     except Refusal:

@@ -13,10 +13,10 @@ from czo_auth.asgi.cookies import Cookies
 from czo_auth.asgi.credentials import (
     Credential,
     authorization_in,
+    payload_prefix,
     read_authorization,
     read_basic,
     unverified_issuer,
-    usual_payload,
 )
 from czo_auth.asgi.limit_headers import add_limit_headers
 from czo_auth.asgi.origins import SAFE_METHODS, Origins
@@ -58,7 +58,7 @@ class Authenticator:
         self._runtime = runtime
         self._prefix = settings.key_prefixes
         self._issuer = settings.issuer or settings.public_url
-        self._usual_payload = usual_payload(self._issuer)
+        self._payload_prefix = payload_prefix(self._issuer)
         self._reads_key_header = settings.api_key_header
         self.cookies = Cookies.of(settings)
         self.origins = Origins(
@@ -125,7 +125,7 @@ class Authenticator:
             case "access_token":
                 token = credential.value
                 # Most are ours, and then their payload need not be decoded twice.
-                if token.startswith(self._usual_payload, token.find(".") + 1):
+                if token.startswith(self._payload_prefix, token.find(".") + 1):
                     return False
                 return unverified_issuer(token) != self._issuer
             case _:

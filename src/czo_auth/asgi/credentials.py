@@ -110,7 +110,7 @@ def authorization_in(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     return found
 
 
-def usual_payload(issuer: str) -> str:
+def payload_prefix(issuer: str) -> str:
     """
     Return how the payload of an access token of *issuer* begins, for `str.startswith`.
 

@@ -12,10 +12,10 @@ T = TypeVar("T")
 ITEMS_AT_ONCE: Final = 25
 """How many items of a list are made or written before other requests run; about half a millisecond of work."""
 
-RESTS_AFTER: Final = 4 * ITEMS_AT_ONCE
+PAUSES_AFTER: Final = 4 * ITEMS_AT_ONCE
 """A list with more items is made and written more slowly, with a rest between two parts."""
 
-REST_SECONDS: Final = 0.0005
+PAUSE_SECONDS: Final = 0.0005
 """
 How long a rest is at least; event loops round it up, mostly to a millisecond.
 
@@ -64,7 +64,7 @@ async def _written(value: object) -> bytes:
 
 
 async def _let_others_run(done: int) -> None:
-    await asyncio.sleep(REST_SECONDS if done > RESTS_AFTER else 0)
+    await asyncio.sleep(PAUSE_SECONDS if done > PAUSES_AFTER else 0)
 
 
 def _encoded(value: object) -> bytes:

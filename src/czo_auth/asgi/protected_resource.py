@@ -27,7 +27,7 @@ WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 @dataclass(slots=True)
 class GuardedRequest:
     """
-    The request that a verifier is asked for, which frameworks do not hand to it.
+    The request whose credential is being verified; frameworks do not pass it to the verifier.
 
     Attributes:
         address: The client's address; None if unknown.

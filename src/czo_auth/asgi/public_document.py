@@ -29,7 +29,7 @@ class PublicDocument:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            raise RuntimeError("this document is asked for over HTTP")
+            raise RuntimeError("this document is served over HTTP only")
         if scope["method"] == "OPTIONS":
             await _send(send, 204, b"", [(b"access-control-allow-methods", b"GET")])
         elif scope["method"] in ("GET", "HEAD"):

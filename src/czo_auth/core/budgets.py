@@ -63,7 +63,7 @@ def network_budget(name: str, limit: int, context: Context, *, window: timedelta
     """
     Return the budget of the network that a request comes from; requests without an address share one.
 
-    The name holds a digest, so that what is counted shows no address, also not that of a user who is deleted.
+    The name holds a digest, so that the counter shows no address, not even that of a deleted user.
     """
     network = network_of(context.ip) if context.ip else "unknown"
     return Budget(name=f"{name}/{tokens.digest_bytes(network.encode())}", limit=limit, window=window)

@@ -40,7 +40,7 @@ from czo_auth.core.limits import (
 if TYPE_CHECKING:
     from czo_auth.core.transaction import Transaction
 
-TAKES_AWAY: Final = frozenset(
+REMOVALS: Final = frozenset(
     {
         types.ACCOUNT_SECURED,
         types.API_KEY_LEAKED,
@@ -80,11 +80,11 @@ COUNTED_ELSEWHERE: Final = frozenset(
 )
 """Records whose number another bound in the database limits, or that would be lost if they were refused."""
 
-_SECURES: Final = frozenset({types.BACKUP_CODES_REGENERATED})
+_FOLLOWS_PROOF: Final = frozenset({types.BACKUP_CODES_REGENERATED})
 """What secures an account and follows a proof that may have come with an earlier request (S7)."""
 
-_LINKS: Final = frozenset({"mail", "operator"})
-_WITHOUT_PROOF: Final = frozenset({"session", "apikey"})
+_LINK_METHODS: Final = frozenset({"mail", "operator"})
+_METHODS_WITHOUT_PROOF: Final = frozenset({"session", "apikey"})
 _CHARGED_KINDS: Final = frozenset({"anonymous", "user", "api_key"})
 
 
@@ -108,7 +108,7 @@ def charge_records(tx: Transaction, recorded: Iterable[tuple[AuditEvent, Context
         consume_budget(at, budget, uses=uses[budget])
 
 
-def forget_proofs(tx: Transaction, user_id: str) -> None:
+def reset_proof_budget(tx: Transaction, user_id: str) -> None:
     """
     Let a user whose password was replaced by mail sign in, even if somebody with the old one used up the daily limit.
 
@@ -120,15 +120,17 @@ def forget_proofs(tx: Transaction, user_id: str) -> None:
 
 
 def _is_charged(event: AuditEvent, context: Context) -> bool:
-    if context.actor_kind not in _CHARGED_KINDS or context.method in _LINKS:
+    if context.actor_kind not in _CHARGED_KINDS or context.method in _LINK_METHODS:
         return False
     if event.action == types.USER_REGISTERED and context.principal is None:
         return False  # MAX_SIGN_UPS_A_DAY
-    return event.action not in TAKES_AWAY and event.action not in COUNTED_ELSEWHERE
+    return event.action not in REMOVALS and event.action not in COUNTED_ELSEWHERE
 
 
 def _is_proof(event: AuditEvent, context: Context) -> bool:
-    return context.user_id is not None and (event.action in _SECURES or context.method not in _WITHOUT_PROOF)
+    return context.user_id is not None and (
+        event.action in _FOLLOWS_PROOF or context.method not in _METHODS_WITHOUT_PROOF
+    )
 
 
 def _budget(context: Context, *, has_proof: bool) -> Budget:

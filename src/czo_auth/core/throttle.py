@@ -78,7 +78,7 @@ ACCOUNT_GUESSES: Final = GuessSchedule(
     free=50, first_pause=timedelta(seconds=5), forgotten_after=timedelta(minutes=6)
 )
 """At one account, from all browsers that have not signed in to it before."""
-SINGLE_GUESSES: Final = GuessSchedule(
+SOURCE_GUESSES: Final = GuessSchedule(
     free=20, first_pause=timedelta(seconds=5), forgotten_after=timedelta(minutes=15)
 )
 """At one account from one network; in a browser that signed in before; in one session."""

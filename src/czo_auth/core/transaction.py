@@ -46,11 +46,11 @@ from czo_auth.core.events.store import AuditLog, AuditRemoval
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.idempotency.store import IdempotencyStore
 from czo_auth.core.imported_records import ImportedRecords
+from czo_auth.core.key_checks import KeyChecks
 from czo_auth.core.mail_queue import MailQueue
 from czo_auth.core.organizations.store import Organizations
 from czo_auth.core.organizations.two_factor import FactorRules
 from czo_auth.core.passkeys.store import Passkeys
-from czo_auth.core.sealing_store import KeyChecks
 from czo_auth.core.service_accounts.store import ServiceAccounts
 from czo_auth.core.sessions.store import Sessions
 from czo_auth.core.throttle import GuessCounters

@@ -58,7 +58,7 @@ class BackgroundMail:
 
     async def send(self, message: MailMessage) -> None:
         if self._draining.is_set() or len(self._waiting) >= self._policy.capacity:
-            if not await self._is_kept(message):
+            if not await self._try_to_keep(message):
                 _log.error("mail of kind %s was dropped: the queue is full or closed", message.kind)
             return
         self._waiting.append(message)
@@ -82,7 +82,7 @@ class BackgroundMail:
         left = [*self._on_their_way, *self._waiting]
         await asyncio.gather(*late, return_exceptions=True)
         self._waiting.clear()
-        lost = [message for message in left if not await self._is_kept(message)]
+        lost = [message for message in left if not await self._try_to_keep(message)]
         if lost:
             _log.error("%d mails were not sent before the end", len(lost))
 
@@ -107,12 +107,12 @@ class BackgroundMail:
             if tried < self._policy.tries:
                 await self._pause(self._policy.first_pause * 2 ** (tried - 1))
         else:
-            if await self._is_kept(message):
+            if await self._try_to_keep(message):
                 return None
         _log.error("mail of kind %s could not be sent", message.kind)
         return None
 
-    async def _is_kept(self, message: MailMessage) -> bool:
+    async def _try_to_keep(self, message: MailMessage) -> bool:
         if self._keep is None:
             return False
         try:

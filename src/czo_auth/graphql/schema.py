@@ -225,8 +225,8 @@ async def _entities(info: CurrentRequest, representations: list[FederationAny]) 
     named = [_named(representation) for representation in representations]
     call = info.context.call
     own: dict[tuple[str, str], Organization | User] = {}
-    if ("User", call.principal.user_id or "") in named:
-        user = await get_user(call.runtime.services, call.principal)
+    if ("User", call.caller.user_id or "") in named:
+        user = await get_user(call.runtime.services, call.caller)
         own["User", user.id] = User.of(user, call.user_fields)
     if any(type_name == "Organization" for type_name, _ in named):
         ids = [id_ for type_name, id_ in named if type_name == "Organization"]
@@ -240,7 +240,7 @@ class Query:
     @strawberry.field
     async def me(self, info: CurrentRequest) -> User:
         call = info.context.call
-        user = await get_user(call.runtime.services, call.principal)
+        user = await get_user(call.runtime.services, call.caller)
         return User.of(user, call.user_fields)
 
     @strawberry.field
@@ -261,7 +261,7 @@ class Query:
     async def my_sessions(self, info: CurrentRequest) -> list[Session]:
         call = _with_session(info)
         found = await call.runtime.manage_sessions.list(context=call.context)
-        return [Session.of(session, current=call.principal.session_id) for session in found]
+        return [Session.of(session, current=call.caller.session_id) for session in found]
 
     @strawberry.field
     async def my_organizations(self, info: CurrentRequest) -> list[Organization]:
@@ -280,7 +280,7 @@ class Query:
 
 
 async def _organizations(call: RequestContext) -> list[Organization]:
-    found = await call.runtime.manage_organizations.list(call.principal, newest_first=True)
+    found = await call.runtime.manage_organizations.list(call.caller, newest_first=True)
     return [Organization.of(organization, role=role) for organization, role in found.items]
 
 
@@ -292,7 +292,7 @@ def _with_session(info: CurrentRequest) -> RequestContext:
         SessionRequired: The caller uses an API key.
     """
     call: RequestContext = info.context.call
-    if call.principal.kind != "session":
+    if call.caller.kind != "session":
         raise SessionRequired
     return call
 

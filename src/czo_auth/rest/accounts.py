@@ -76,15 +76,15 @@ async def switch_actor(body: SwitchActorRequest, call: CurrentRequest) -> SignIn
 @routes.add("GET", "/session", access=ENROLLING)
 async def current_session(call: CurrentRequest) -> records.CurrentSession:
     """Return the current session and its user."""
-    session, user = await call.runtime.manage_sessions.current(call.principal)
+    session, user = await call.runtime.manage_sessions.current(call.caller)
     due_at = await call.runtime.manage_two_factor.find_due_at(user)
     return records.CurrentSession.of_user(
-        session, user, call.user_fields, restricted_to=call.principal.restricted_to, due_at=due_at
+        session, user, call.user_fields, restricted_to=call.caller.restricted_to, due_at=due_at
     )
 
 
 @routes.add("GET", "/whoami", access=ANYONE_KNOWN)
 async def whoami(call: CurrentRequest) -> records.Principal:
     """Describe the credential of this request."""
-    call.principal.check_organization()
-    return records.Principal.of(call.principal)
+    call.caller.check_organization()
+    return records.Principal.of(call.caller)

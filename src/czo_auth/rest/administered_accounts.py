@@ -11,7 +11,7 @@ from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_ACTOR_TYPES
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import records
-from czo_auth.rest.administration import ProvedRequest, Text, prove
+from czo_auth.rest.administration import RequestWithProof, Text, prove
 from czo_auth.rest.answers import Answer, attachment, no_content
 from czo_auth.rest.models import Email, Identifier, Name, Reason
 from czo_auth.rest.queries import Cursor, Limit
@@ -21,17 +21,17 @@ from czo_auth.rest.serialization import listed
 routes = Routes("Administration: accounts")
 
 
-class NewUserRequest(ProvedRequest):
+class NewUserRequest(RequestWithProof):
     email: Email
     name: Name
     actor_types: Annotated[list[Identifier], Field(max_length=MAX_ACTOR_TYPES, default_factory=list)]
 
 
-class DeleteRequest(ProvedRequest):
+class DeleteRequest(RequestWithProof):
     reason: Reason
 
 
-class OwnerRequest(ProvedRequest):
+class OwnerRequest(RequestWithProof):
     user_id: Identifier
     reason: Reason
 
@@ -74,7 +74,7 @@ async def list_sessions(
     page = await call.runtime.administer_accounts.list_page_of_sessions(
         user_id, PageQuery(limit=limit, cursor=cursor), now=call.now
     )
-    return records.SessionPage.of(page, own_id=call.principal.session_id, restricted_to=None)
+    return records.SessionPage.of(page, own_id=call.caller.session_id, restricted_to=None)
 
 
 @routes.add("DELETE", "/admin/users/{user_id}/sessions", access=ADMINISTRATION, status=204)

@@ -33,23 +33,23 @@ class ReasonRequest(Body):
     reason: Reason
 
 
-class ProvedRequest(Body):
+class RequestWithProof(Body):
     """The body of an operation that needs recent proof, which can be sent along."""
 
     password: Password | None = None
     code: Code | None = None
 
 
-class ResetRequest(ProvedRequest):
+class ResetRequest(RequestWithProof):
     reason: Reason
 
 
-class ActorTypesRequest(ProvedRequest):
+class ActorTypesRequest(RequestWithProof):
     add: Annotated[list[Identifier], Field(max_length=MAX_ACTOR_TYPES, default_factory=list)]
     remove: Annotated[list[Identifier], Field(max_length=MAX_ACTOR_TYPES, default_factory=list)]
 
 
-async def prove(call: RequestContext, body: ProvedRequest) -> ConsumeProof:
+async def prove(call: RequestContext, body: RequestWithProof) -> ConsumeProof:
     """Require recent proof of the administrator. The caller consumes the result in the transaction of the operation."""
     return await call.runtime.administer_accounts.prove(
         password=body.password, code=body.code, context=call.context

@@ -230,7 +230,7 @@ async def list_keys(
 async def verify(body: VerifyApiKeyRequest, call: CurrentRequest) -> records.ApiKeyVerdict:
     """Verify a key for another service, as the middleware does. Needs the scope `api-keys:verify`."""
     verdict = await call.runtime.verify_api_key.verify(
-        call.principal,
+        call.caller,
         body.key,
         scopes=body.scopes,
         organization_id=body.organization_id,
@@ -259,7 +259,7 @@ async def report_leak(body: ReportLeakRequest, call: CurrentRequest) -> records.
 @routes.add("GET", "/api-keys/{key_id}", access=ACCOUNT)
 async def get(key_id: str, call: CurrentRequest) -> records.ApiKeyAnswer:
     """Return one of the user's keys."""
-    return records.ApiKeyAnswer.of(await call.runtime.manage_api_keys.get(call.principal, key_id))
+    return records.ApiKeyAnswer.of(await call.runtime.manage_api_keys.get(call.caller, key_id))
 
 
 @routes.add("GET", "/api-keys/{key_id}/usage", access=ACCOUNT)

@@ -56,7 +56,7 @@ async def introspect(
 ) -> records.InactiveToken | records.ActiveToken:
     """Return whether a credential is valid, and its rights. Needs an API key with the scope `api-keys:verify`."""
     found = await call.runtime.introspect.introspect(
-        call.principal, body.token, client_ip=body.client_ip, now=call.now
+        call.caller, body.token, client_ip=body.client_ip, now=call.now
     )
     return introspected(found, call.runtime)
 

@@ -79,7 +79,7 @@ async def list_organizations(
     call: CurrentRequest, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> records.OrganizationList:
     """List the caller's organizations, oldest first; an API key of one organization sees only that one."""
-    page = await call.runtime.manage_organizations.list(call.principal, PageQuery(limit=limit, cursor=cursor))
+    page = await call.runtime.manage_organizations.list(call.caller, PageQuery(limit=limit, cursor=cursor))
     return await listed(records.OrganizationList.of, page)
 
 
@@ -135,7 +135,7 @@ async def activate(organization_id: str, call: CurrentRequest) -> records.Organi
 @routes.add("POST", "/organizations/deactivate", access=ACCOUNT, status=204)
 async def deactivate(call: CurrentRequest) -> Response:
     """Clear the active organization of this session."""
-    await call.runtime.manage_organizations.deactivate(call.principal)
+    await call.runtime.manage_organizations.deactivate(call.caller)
     return no_content()
 
 

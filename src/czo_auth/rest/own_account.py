@@ -93,7 +93,7 @@ async def activity(
 ) -> records.ActivityPage:
     """List what happened to the caller's account, newest first, without who else acted or from where."""
     page = PageQuery(limit=limit, cursor=cursor)
-    found = await read_activity(call.runtime.services, call.principal.require_user(), page=page)
+    found = await read_activity(call.runtime.services, call.caller.require_user(), page=page)
     return await listed(records.ActivityPage.of, found)
 
 
@@ -101,4 +101,4 @@ async def activity(
 async def export_user(call: CurrentRequest) -> Answer[records.AccountExport]:
     """Export all data stored about the caller as a file. Needs recent proof."""
     document = await call.runtime.export_user.export_own(context=call.context)
-    return await attachment(document, f"account-{call.principal.user_id}.json")
+    return await attachment(document, f"account-{call.caller.user_id}.json")

@@ -107,7 +107,7 @@ async def verify_registration(
 @routes.add("GET", "/passkey/list-user-passkeys", access=ACCOUNT, ignores_unknown_fields=True)
 async def list_user_passkeys(call: CurrentRequest) -> list[records.Passkey]:
     """List the caller's passkeys, newest first."""
-    found = await call.runtime.manage_passkeys.list(call.principal)
+    found = await call.runtime.manage_passkeys.list(call.caller)
     return [records.Passkey.of(passkey) for passkey in found]
 
 

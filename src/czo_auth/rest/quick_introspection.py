@@ -62,11 +62,11 @@ class QuickIntrospection:
                 message = await receive()
         except TimeoutError:
             # The route has the same requirement.
-            await self._app(self._proved(scope, caller), receive, send)
+            await self._app(self._with_caller(scope, caller), receive, send)
             return
         answer = await self._answer(caller, message, _length(scope))
         if answer is None:
-            await self._app(self._proved(scope, caller), _again(message, receive), send)
+            await self._app(self._with_caller(scope, caller), _again(message, receive), send)
             return
         headers = [
             (b"content-length", str(len(answer)).encode()),
@@ -78,7 +78,7 @@ class QuickIntrospection:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
-    def _proved(self, scope: Scope, caller: Principal) -> Scope:
+    def _with_caller(self, scope: Scope, caller: Principal) -> Scope:
         """Pass the caller on to the route, as the middleware does, so that the request counts as one use of the key."""
         state = {PRINCIPAL: caller, DEPLOYMENT: (self._runtime, asyncio.get_running_loop())}
         return {**scope, "state": {**scope.get("state", {}), **state}}

@@ -20,7 +20,7 @@ class CancelResetRequest(Body):
 @routes.add("GET", "/two-factor/reset", access=ACCOUNT)
 async def find_reset(call: CurrentRequest) -> records.ResetAnswer:
     """Return the pending reset of the caller's second factor; null if there is none."""
-    reset = await call.runtime.recovery.find(call.principal.require_user())
+    reset = await call.runtime.recovery.find(call.caller.require_user())
     return records.ResetAnswer.of(reset)
 
 

@@ -34,7 +34,7 @@ _KEYS = "/organizations/{organization_id}/api-keys"
 _KEY = _KEYS + "/{key_id}"
 
 
-class ProvedRequest(Body):
+class RequestWithProof(Body):
     """Proof that may be sent along if the caller gave none recently."""
 
     password: Password | None = None
@@ -46,28 +46,28 @@ class ProvedRequest(Body):
         return Proof(password=self.password, code=self.code)
 
 
-class CreateServiceAccountRequest(ProvedRequest):
+class CreateServiceAccountRequest(RequestWithProof):
     name: Name
     description: Description | None = None
     scopes: Scopes
 
 
-class UpdateServiceAccountRequest(ProvedRequest):
+class UpdateServiceAccountRequest(RequestWithProof):
     name: Name | None = None
     description: Description | None = None
     scopes: Scopes | None = None
     enabled: bool | None = None
 
 
-class CreateServiceAccountKeyRequest(ProvedRequest, NewApiKeyRequest):
+class CreateServiceAccountKeyRequest(RequestWithProof, NewApiKeyRequest):
     pass
 
 
-class RotateOrganizationKeyRequest(ProvedRequest):
+class RotateOrganizationKeyRequest(RequestWithProof):
     overlap_seconds: Seconds = 0
 
 
-class TransferApiKeyRequest(ProvedRequest):
+class TransferApiKeyRequest(RequestWithProof):
     service_account_id: Identifier
     overlap_seconds: Seconds = 0
 

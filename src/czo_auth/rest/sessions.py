@@ -31,7 +31,7 @@ async def list_sessions(
     call: CurrentRequest, limit: SessionLimit = MAX_SESSIONS, cursor: Cursor = None
 ) -> records.SessionPage:
     """List the user's live sessions, newest first."""
-    principal = call.principal
+    principal = call.caller
     sessions = await call.runtime.manage_sessions.list_page(
         PageQuery(limit=limit, cursor=cursor), context=call.context
     )
@@ -60,7 +60,7 @@ async def reauthenticate(body: ReauthenticateRequest, call: CurrentRequest) -> r
     session = await call.runtime.reauthentication.renew(
         password=body.password, code=body.code, context=call.context
     )
-    return records.SessionAnswer.of(session, restricted_to=call.principal.restricted_to)
+    return records.SessionAnswer.of(session, restricted_to=call.caller.restricted_to)
 
 
 @routes.add("POST", "/token/refresh", access=PUBLIC, oauth=True)

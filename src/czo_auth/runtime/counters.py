@@ -22,7 +22,7 @@ _LOG = logging.getLogger("czo_auth.runtime.rate_limits")
 _PING_SECONDS: Final = 3.0
 _TIMEOUT_SECONDS: Final = 0.5
 """How long a request waits for the shared counters."""
-_REST_SECONDS: Final = 5.0
+_COOLDOWN_SECONDS: Final = 5.0
 """How long the shared counters are not used after they did not respond."""
 
 
@@ -66,7 +66,7 @@ class Counters:
                     "the shared rate limits do not answer (%s); each process counts for itself",
                     type(error).__name__,
                 )
-            self._rest_until = now() + _REST_SECONDS
+            self._rest_until = now() + _COOLDOWN_SECONDS
             return await question(self._own)
         if self._rest_until:
             _LOG.info("the shared rate limits answer again")

@@ -16,7 +16,7 @@ from czo_auth.extras import require_extra
 from czo_auth.settings import Settings
 
 
-def refuse_unusable(*, mail: object, sinks: Iterable[object]) -> None:
+def check_host_objects(*, mail: object, sinks: Iterable[object]) -> None:
     """
     Refuse objects of the host that could not be used.
 
@@ -82,7 +82,7 @@ def _demand_coroutine(thing: object, method: str, argument: str) -> None:
     plain = found.func if isinstance(found, partial) else found
     call = getattr(plain, "__call__", None)  # noqa: B004 - its kind is asked for, not whether it exists
     if not inspect.iscoroutinefunction(plain) and not inspect.iscoroutinefunction(call):
-        raise TypeError(f"{name} has to be there and `async def`")
+        raise TypeError(f"{name} has to exist and be declared with `async def`")
     try:
         inspect.signature(found).bind(None)  # type: ignore[arg-type]
     except TypeError:

@@ -24,11 +24,14 @@ from czo_auth.core.sessions.last_used import SessionUses
 from czo_auth.core.transaction import Transaction, Transactions
 
 FLUSH_EVERY: Final = timedelta(seconds=5)
-LAST_WRITES: Final = timedelta(seconds=8)
-"""How long a process that ends begins tries to write counted uses; longer than one waits for a busy database."""
+SHUTDOWN_FLUSH_TIMEOUT: Final = timedelta(seconds=8)
+"""
+How long a process that is shutting down keeps trying to write the counted uses; longer than a single attempt waits for
+a busy database.
+"""
 
 RESETS_EVERY: Final = timedelta(seconds=5)
-ANSWERS_EVERY: Final = timedelta(seconds=30)
+KEPT_ANSWERS_EVERY: Final = timedelta(seconds=30)
 DELAYED_MAILS_EVERY: Final = timedelta(minutes=1)
 SIGNING_KEYS_EVERY: Final = timedelta(minutes=1)
 TIDY_EVERY: Final = timedelta(minutes=10)

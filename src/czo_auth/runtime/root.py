@@ -32,18 +32,18 @@ from czo_auth.deployment import make_data_folder
 from czo_auth.errors import StartRefused
 from czo_auth.runtime.background import BackgroundTasks
 from czo_auth.runtime.clock import utc_now
-from czo_auth.runtime.early_checks import refuse_missing_extras, refuse_unusable, settings_from
+from czo_auth.runtime.early_checks import check_host_objects, refuse_missing_extras, settings_from
 from czo_auth.runtime.event_delivery import EventDelivery
 from czo_auth.runtime.flows import Flows
 from czo_auth.runtime.hashing import HashingPool
 from czo_auth.runtime.housekeeping import (
-    ANSWERS_EVERY,
     DELAYED_MAILS_EVERY,
     FLUSH_EVERY,
+    KEPT_ANSWERS_EVERY,
     KEY_EXPIRY_EVERY,
-    LAST_WRITES,
     RESETS_EVERY,
     RETENTION_EVERY,
+    SHUTDOWN_FLUSH_TIMEOUT,
     SIGNING_KEYS_EVERY,
     TIDY_EVERY,
 )
@@ -119,7 +119,7 @@ class Runtime(Flows):
         mail: Mail | None = None,
         **chosen: Any,
     ) -> None:
-        refuse_unusable(mail=mail, sinks=sinks)
+        check_host_objects(mail=mail, sinks=sinks)
         self.settings = settings_from(settings, chosen)
         refuse_missing_extras(self.settings)
         self.now = clock
@@ -319,7 +319,7 @@ class Runtime(Flows):
         self._background.repeat(self._housekeeping.flush_key_uses, every=FLUSH_EVERY, finishes=True)
         self._background.repeat(self._housekeeping.flush_session_uses, every=FLUSH_EVERY, finishes=True)
         self._background.repeat(self._housekeeping.carry_out_resets, every=RESETS_EVERY)
-        self._background.repeat(self._housekeeping.forget_answers, every=ANSWERS_EVERY)
+        self._background.repeat(self._housekeeping.forget_answers, every=KEPT_ANSWERS_EVERY)
         self._background.repeat(self._housekeeping.load_signing_keys, every=SIGNING_KEYS_EVERY)
         self._background.repeat(self._housekeeping.tidy, every=TIDY_EVERY)
         self._background.repeat(self._housekeeping.keep_retention, every=RETENTION_EVERY)
@@ -378,7 +378,7 @@ class Runtime(Flows):
             # Only once: if the answer to a commit was lost, a second attempt would return the uses twice.
             with suppress(StorageUnavailable):
                 await self._quotas.give_back()
-            await self._housekeeping.flush_all(within=LAST_WRITES)
+            await self._housekeeping.flush_all(within=SHUTDOWN_FLUSH_TIMEOUT)
         await self.subscribers.close()
         self._hashing.close()
         await self.storage.close()

@@ -24,12 +24,12 @@ class WatchedTable:
     Attributes:
         columns: Those that a lookup reads and that an UPDATE may change.
         inserts: Whether a new row may remove a right, or lift a cached restriction.
-        dead_if: A column that is set once the row no longer matters; deleting such a row changes nothing.
+        ignored_once_set: A column that is set once the row no longer matters; deleting such a row changes nothing.
     """
 
     columns: tuple[str, ...] = ()
     inserts: bool = False
-    dead_if: str | None = None
+    ignored_once_set: str | None = None
 
 
 WATCHED: Final[dict[str, WatchedTable]] = {
@@ -48,7 +48,7 @@ WATCHED: Final[dict[str, WatchedTable]] = {
             "organization_id",
             "revoked_at",
         ),
-        dead_if="revoked_at",
+        ignored_once_set="revoked_at",
     ),
     "service_accounts": WatchedTable(columns=("enabled", "scopes")),
     "api_keys": WatchedTable(
@@ -66,7 +66,7 @@ WATCHED: Final[dict[str, WatchedTable]] = {
             "revoked_at",
             "scopes",
         ),
-        dead_if="revoked_at",
+        ignored_once_set="revoked_at",
     ),
 }
 
@@ -120,7 +120,7 @@ def tell_change_function(tables: Tables, *, schema: str) -> tuple[str, str]:
 def _sqlite_triggers(tables: Tables, table: str, watched: WatchedTable, columns: list[str]) -> list[str]:
     prefix = f"{tables.prefix}changed_{table.removeprefix(tables.prefix)}"
     counting = f"BEGIN UPDATE {tables.change_count_table} SET count = count + 1; END"  # noqa: S608
-    alive = f"WHEN OLD.{watched.dead_if} IS NULL " if watched.dead_if else ""
+    alive = f"WHEN OLD.{watched.ignored_once_set} IS NULL " if watched.ignored_once_set else ""
     wanted = {"delete": f"AFTER DELETE ON {table} {alive}"}
     if columns:
         differs = " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in columns)

@@ -6,12 +6,12 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from czo_auth.core.sealing_store import KeyChecks
+from czo_auth.core.key_checks import KeyChecks
 from czo_auth.storage.store import Store
 
 
 class SqlKeyChecks(Store, KeyChecks):
-    """Implements `czo_auth.core.sealing_store.KeyChecks`."""
+    """Implements `czo_auth.core.key_checks.KeyChecks`."""
 
     def find_all(self) -> dict[str, str]:
         checks = self._tables.key_checks

@@ -93,7 +93,7 @@ class SqlOrganizations(Store, Organizations):
     def count(self, *, text: str | None, up_to: int | None = None) -> int:
         return self._count_up_to(self._tables.organizations, self._matches(text), up_to=up_to)
 
-    def list_acting_owners(self, organization_id: str) -> Sequence[Member]:
+    def list_unbanned_owners(self, organization_id: str) -> Sequence[Member]:
         members, users = self._tables.members, self._tables.users
         statement = (
             self._members()
@@ -112,7 +112,7 @@ class SqlOrganizations(Store, Organizations):
             found.append(Member(**fields, email=mail_address(email, typed)))
         return found
 
-    def count_acting_owners(self, organization_id: str) -> int:
+    def count_unbanned_owners(self, organization_id: str) -> int:
         members, users = self._tables.members, self._tables.users
         statement = (
             select(func.count())

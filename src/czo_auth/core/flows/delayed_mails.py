@@ -24,8 +24,8 @@ KEPT_FOR: Final = timedelta(days=2)
 PAUSES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60))
 """Pauses before the first attempts; the last one applies to all further attempts."""
 _CLAIMED_FOR: Final = timedelta(minutes=5)
-_AT_ONCE: Final = 100
-_FAILURES_AT_ONCE: Final = 3
+_BATCH: Final = 100
+_MAX_FAILURES_A_RUN: Final = 3
 """After this many failures in one run the server counts as down, and the other mails wait for the next run."""
 _PURPOSE: Final = "queued_mail"
 
@@ -64,10 +64,10 @@ class DelayedMails:
     async def send_due(self, mail: Mail, *, now: datetime) -> None:
         """Try to send the mails that are due; log those that are given up, by kind."""
         transactions = self._services.transactions
-        due = await transactions.read(lambda tx: tx.mail_queue.list_due(now=now, limit=_AT_ONCE))
+        due = await transactions.read(lambda tx: tx.mail_queue.list_due(now=now, limit=_BATCH))
         failures = 0
         for queued in due:
-            if failures >= _FAILURES_AT_ONCE:
+            if failures >= _MAX_FAILURES_A_RUN:
                 break
             failures += not await self._offer(queued, mail, now=now)
         if failures:

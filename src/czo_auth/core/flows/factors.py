@@ -83,11 +83,11 @@ def remove_all_factors(tx: Transaction, user_id: str, *, reason: str) -> Removed
     )
     for passkey in removed.passkeys:
         record_removed(tx, passkey, reason=reason)
-    switch_off(tx, user_id)
+    disable_two_factor(tx, user_id)
     return removed
 
 
-def switch_off(tx: Transaction, user_id: str) -> None:
+def disable_two_factor(tx: Transaction, user_id: str) -> None:
     """Remove what is left after the last factor: backup codes, pending enrollment, trusted devices, locks."""
     tx.two_factor.drop_codes(user_id)
     tx.two_factor.drop_enrollment(user_id)

@@ -69,7 +69,7 @@ class IdempotentRequests:
             name: 1 to 255 printable ASCII characters.
             route: Method and path of the request.
             body: In a form that is identical for equal values.
-            shows_enrollment: Whether the answer ends with the enrollment that it shows.
+            shows_enrollment: Whether the answer shows an enrollment, and is deleted together with it.
 
         Raises:
             ValidationFailed: *name* has another form.

@@ -30,7 +30,7 @@ def lacks_required_factor(tx: Transaction, member: Member) -> bool:
     return user is None or not user.owns_factor
 
 
-def would_be_due(tx: Transaction, user: User) -> bool:
+def requires_factor_now(tx: Transaction, user: User) -> bool:
     """Whether an organization already requires a factor of *user*, so that the last one must not be removed."""
     due_at = tx.factor_rules.find_earliest(user.id)
     return due_at is not None and due_at <= tx.now

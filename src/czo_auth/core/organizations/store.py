@@ -56,10 +56,10 @@ class Organizations(Protocol):
     def count(self, *, text: str | None, up_to: int | None = None) -> int:
         """Count the organizations that match, at most *up_to*; None counts all."""
 
-    def list_acting_owners(self, organization_id: str) -> Sequence[Member]:
+    def list_unbanned_owners(self, organization_id: str) -> Sequence[Member]:
         """Read the owners who are not banned, each with the address that mail goes to, oldest first."""
 
-    def count_acting_owners(self, organization_id: str) -> int:
+    def count_unbanned_owners(self, organization_id: str) -> int:
         """Count the owners who are not banned. Call it with the organization locked."""
 
     def update(self, changed: Organization) -> bool:

@@ -14,7 +14,7 @@ class SessionUses:
     The latest use of each session in this process.
 
     Args:
-        idle: How long a session may go unused, if that is limited; a tenth of it is how exactly others know of a use.
+        idle: How long a session may go unused, if that is limited. Other processes learn of a use within a tenth of it.
     """
 
     def __init__(self, *, idle: timedelta | None = None) -> None:

@@ -214,7 +214,7 @@ async def list_keys(
 async def get(call: CurrentRequest, id: Annotated[str, Query(max_length=MAX_ID)]) -> records.ClientApiKey:
     """Return one of the user's keys, or a key of an organization that the user administers."""
     try:
-        return records.ClientApiKey.of(await call.runtime.manage_api_keys.get(call.principal, id))
+        return records.ClientApiKey.of(await call.runtime.manage_api_keys.get(call.caller, id))
     except NotFound:
         pass
     keys = call.runtime.organization_keys

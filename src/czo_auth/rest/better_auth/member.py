@@ -102,7 +102,7 @@ async def get_active_member_role(
             call, await chosen_organization(call, organization_id, organization_slug)
         )
         found = await call.runtime.manage_members.get_member(
-            chosen, user_id or call.principal.require_user(), context=call.context
+            chosen, user_id or call.caller.require_user(), context=call.context
         )
     return records.MemberRole(role=found.role)
 

@@ -88,7 +88,7 @@ async def check_slug(body: ClientCheckSlugRequest, call: CurrentRequest) -> reco
 @routes.add("GET", "/organization/list", access=SERVICE)
 async def list_organizations(call: CurrentRequest) -> list[records.ClientOrganization]:
     """List the caller's organizations, newest first and at most 100; `GET /organizations` has pages."""
-    page = await call.runtime.manage_organizations.list(call.principal, newest_first=True)
+    page = await call.runtime.manage_organizations.list(call.caller, newest_first=True)
     return [records.ClientOrganization.of(organization) for organization, _ in page.items]
 
 
@@ -136,7 +136,7 @@ async def set_active(
     """Set the active organization of this session; `organizationId: null` clears it."""
     organizations = call.runtime.manage_organizations
     if body.organization_id is None and "organization_id" in body.model_fields_set:
-        await organizations.deactivate(call.principal)
+        await organizations.deactivate(call.caller)
         return None
     with named_for("set-active"):
         slug = body.organization_slug if body.organization_id is None else None

@@ -86,7 +86,7 @@ def active_organization(
     otherwise: type[Refusal] = client_errors.NoActiveOrganization,
 ) -> str:
     """Return the named organization, or the active one."""
-    chosen = organization_id or call.principal.organization_id
+    chosen = organization_id or call.caller.organization_id
     if chosen is None:
         raise otherwise
     return chosen
@@ -99,7 +99,7 @@ async def chosen_organization(
     if slug:
         found = await call.runtime.manage_organizations.get_by_slug(slug, context=call.context)
         return found.organization.id
-    return organization_id or call.principal.organization_id
+    return organization_id or call.caller.organization_id
 
 
 def one_role(given: str | list[str]) -> str:

@@ -19,7 +19,7 @@ pages = Pages()
 @pages.get("/email", access=ACCOUNT)
 async def email_form(page: PageRequest) -> Response:
     """Ask for the new address."""
-    _, user = await page.call.runtime.manage_sessions.current(page.call.principal)
+    _, user = await page.call.runtime.manage_sessions.current(page.call.caller)
     return page.show("email.html", user=user)
 
 
@@ -95,13 +95,13 @@ async def export(page: PageRequest) -> Response:
         document = await call.runtime.export_user.export_own(context=call.context)
     except ReauthenticationRequired:
         return page.redirect("/reauthenticate", next="/security")
-    return await download(page, document, f"account-{call.principal.user_id}.json")
+    return await download(page, document, f"account-{call.caller.user_id}.json")
 
 
 @pages.get("/delete-account", access=ACCOUNT)
 async def delete_form(page: PageRequest) -> Response:
     """Show what a deletion removes."""
-    _, user = await page.call.runtime.manage_sessions.current(page.call.principal)
+    _, user = await page.call.runtime.manage_sessions.current(page.call.caller)
     effects = await page.call.runtime.delete_user.preview_own_deletion(context=page.call.context)
     return page.show("delete_account.html", user=user, effects=effects)
 

@@ -46,7 +46,7 @@ async def activity(page: PageRequest) -> Response:
     """Show the user's own log page by page, newest first."""
     call, before = page.call, page.sequence("cursor")
     wanted = PageQuery(limit=PAGE, cursor=None if before is None else str(before))
-    found = await read_activity(call.runtime.services, call.principal.require_user(), page=wanted)
+    found = await read_activity(call.runtime.services, call.caller.require_user(), page=wanted)
     return page.show(
         "activity.html",
         lines=[_line(entry) for entry in found.items if not _is_renewal(entry)],

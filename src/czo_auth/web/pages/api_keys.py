@@ -90,7 +90,7 @@ async def create(page: PageRequest) -> Response:
 async def one_key(page: PageRequest) -> Response:
     """Show one key and the forms to change it."""
     call = page.call
-    key = await call.runtime.manage_api_keys.get(call.principal, page.id("id"))
+    key = await call.runtime.manage_api_keys.get(call.caller, page.id("id"))
     first, last = chart_days(page)
     usage = await call.runtime.key_usage.of_own(key.id, first=first, last=last, context=call.context)
     return page.show(
@@ -152,7 +152,7 @@ def _shown(created: CreatedApiKey) -> Secret:
 
 async def _organization_names(page: PageRequest) -> dict[str, str]:
     call = page.call
-    found = await call.runtime.manage_organizations.list(call.principal, PageQuery(limit=MAX_PAGE))
+    found = await call.runtime.manage_organizations.list(call.caller, PageQuery(limit=MAX_PAGE))
     return {organization.id: organization.name for organization, _ in found.items}
 
 

@@ -27,5 +27,5 @@ async def confirmation(page: PageRequest, question: Question, user_id: str) -> R
         user=await page.call.runtime.administration.get(user_id),
         sent=sent,
         back=page.query.raw("back") if is_own_page(page.query.raw("back")) else "",
-        is_own=user_id == page.call.principal.user_id,
+        is_own=user_id == page.call.caller.user_id,
     )

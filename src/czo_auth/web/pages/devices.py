@@ -60,5 +60,5 @@ async def _organization_name(page: PageRequest, organization_id: str | None) -> 
     if organization_id is None:
         return None
     call = page.call
-    found = await call.runtime.manage_organizations.list(call.principal, PageQuery(limit=MAX_PAGE))
+    found = await call.runtime.manage_organizations.list(call.caller, PageQuery(limit=MAX_PAGE))
     return next((one.name for one, _ in found.items if one.id == organization_id), organization_id)

@@ -24,7 +24,7 @@ async def enroll_form(page: PageRequest) -> Response:
     call = page.call
     status = await call.runtime.manage_two_factor.status(context=call.context)
     proof_lifetime = call.runtime.services.policies.two_factor.proof_lifetime
-    auth_time = call.principal.auth_time
+    auth_time = call.caller.auth_time
     fresh = auth_time is not None and call.now - auth_time <= proof_lifetime
     # This only chooses the fields of the form; the flow decides which proof it needs.
     return page.show(
@@ -39,7 +39,7 @@ async def enroll_form(page: PageRequest) -> Response:
 async def enroll(page: PageRequest) -> Response:
     """Create a secret and backup codes, and redirect to the page that shows them."""
     call, form = page.call, page.form
-    _, user = await call.runtime.manage_sessions.current(call.principal)
+    _, user = await call.runtime.manage_sessions.current(call.caller)
 
     async def begin() -> Secret:
         pending = await call.runtime.enable_two_factor.begin(

@@ -26,7 +26,7 @@ async def list_organizations(page: PageRequest) -> Response:
         received = None
     return page.show(
         "organizations.html",
-        page=await call.runtime.manage_organizations.list(call.principal, page.page_query()),
+        page=await call.runtime.manage_organizations.list(call.caller, page.page_query()),
         received=received,
         due_at=(await call.runtime.manage_two_factor.status(context=call.context)).due_at,
     )

@@ -108,7 +108,7 @@ async def add(page: PageRequest) -> Response:
     """Store a passkey. If it turns two-factor authentication on, redirect to the page that shows the backup codes."""
     call, form = page.call, page.form
     credential, name = _response(page), form.optional("name", max_length=MAX_PASSKEY_NAME)
-    _, user = await call.runtime.manage_sessions.current(call.principal)
+    _, user = await call.runtime.manage_sessions.current(call.caller)
 
     async def store() -> Secret | Done:
         registered = await call.runtime.register_passkey.finish(
@@ -143,7 +143,7 @@ async def remove_form(page: PageRequest) -> Response:
     """Ask whether to remove a passkey."""
     call = page.call
     passkey_id = page.id("id")
-    found = await call.runtime.manage_passkeys.list(call.principal)
+    found = await call.runtime.manage_passkeys.list(call.caller)
     passkey = next((one for one in found if one.id == passkey_id), None)
     if passkey is None:
         raise PasskeyNotFound

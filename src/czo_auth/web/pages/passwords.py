@@ -19,7 +19,7 @@ pages = Pages()
 @pages.get("/password", access=ACCOUNT)
 async def change_form(page: PageRequest) -> Response:
     """Ask for the old password and a new one."""
-    _, user = await page.call.runtime.manage_sessions.current(page.call.principal)
+    _, user = await page.call.runtime.manage_sessions.current(page.call.caller)
     return page.show("password.html", user=user)
 
 

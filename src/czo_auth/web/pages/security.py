@@ -21,7 +21,7 @@ pages = Pages()
 async def overview(page: PageRequest) -> Response:
     """Show the security page."""
     call = page.call
-    runtime, principal = call.runtime, call.principal
+    runtime, principal = call.runtime, call.caller
     session, user = await runtime.manage_sessions.current(principal)
     passkeys = await runtime.manage_passkeys.list(principal)
     return page.show(
@@ -51,7 +51,7 @@ def _accepted_passkeys(page: PageRequest, passkeys: Sequence[Passkey]) -> str | 
         return None
     accepted = {
         "rpId": rp_id,
-        "userId": base64url.encode(user_handle(page.call.principal.require_user())),
+        "userId": base64url.encode(user_handle(page.call.caller.require_user())),
         "allAcceptedCredentialIds": [passkey.credential_id for passkey in passkeys],
     }
     return json.dumps(accepted)
@@ -81,7 +81,7 @@ async def backup_codes_form(page: PageRequest) -> Response:
 async def backup_codes(page: PageRequest) -> Response:
     """Replace the backup codes, and redirect to the page that shows the new ones."""
     call = page.call
-    _, user = await call.runtime.manage_sessions.current(call.principal)
+    _, user = await call.runtime.manage_sessions.current(call.caller)
 
     async def replace() -> Secret:
         codes = await call.runtime.manage_two_factor.regenerate_codes(

@@ -148,7 +148,7 @@ async def verify_code(page: PageRequest) -> Response:
 async def prove_form(page: PageRequest) -> Response:
     """Ask for the second factor again, for pages that need recent proof of it."""
     passkey = _as_shown(await _step_up_options(page))
-    takes_code = not page.call.principal.requires_passkey
+    takes_code = not page.call.caller.requires_passkey
     return page.show("prove.html", next=_wanted(page), passkey=passkey, takes_code=takes_code)
 
 

@@ -290,7 +290,7 @@ async def test_text_of_another_form_is_refused_without_a_database_query(
     with pytest.raises(InvalidApiKey):
         await memory.key(text)
     with pytest.raises(InvalidApiKey):
-        await memory.authenticate.check_owner(text, now=NOW)
+        await memory.authenticate.check_owner_enrollment(text, now=NOW)
     assert memory.lookups == 0
 
 
@@ -317,9 +317,9 @@ async def test_access_token_of_another_users_session_is_refused(deployment: Depl
 async def test_unknown_key_has_no_owner_to_check(deployment: Deployment) -> None:
     authenticate = deployment.runtime.authenticate
     created = await key_of(deployment, await deployment.person("ada"))
-    await authenticate.check_owner(created.key, now=NOW)
+    await authenticate.check_owner_enrollment(created.key, now=NOW)
     with pytest.raises(InvalidApiKey):
-        await authenticate.check_owner(tokens.new_token("czo_"), now=NOW)
+        await authenticate.check_owner_enrollment(tokens.new_token("czo_"), now=NOW)
 
 
 async def test_key_of_an_organization_is_refused_after_the_membership_ends(deployment: Deployment) -> None:
@@ -337,4 +337,4 @@ async def test_key_of_an_organization_is_refused_after_the_membership_ends(deplo
     with pytest.raises(InvalidApiKey):
         await authenticate.api_key(created.key, client=nowhere, now=NOW)
     with pytest.raises(InvalidApiKey):
-        await authenticate.check_owner(created.key, now=NOW)
+        await authenticate.check_owner_enrollment(created.key, now=NOW)

@@ -213,7 +213,7 @@ class AdministerAccounts:
             user = tx.users.find(user_id) if member is not None else None
             if organization is None or member is None or user is None:
                 raise NotFound
-            if tx.organizations.count_acting_owners(organization_id) > 0:
+            if tx.organizations.count_unbanned_owners(organization_id) > 0:
                 raise OwnerExists
             tx.organizations.set_role(organization_id, user_id, role=roles.OWNER)
             details = {"role": roles.OWNER, "previousRole": member.role, "reason": reason}

@@ -36,7 +36,7 @@ class RestoredVerdict:
 
     @property
     def is_sound(self) -> bool:
-        """Whether it is sound."""
+        """Whether the audit chain is unbroken and every sealed row opens."""
         return self.chain.broken_at is None and self.unopened == 0
 
 

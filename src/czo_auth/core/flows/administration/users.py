@@ -34,7 +34,7 @@ from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof, consume_proof, no_proof
 from czo_auth.core.mail import MailDraft
 from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, Total, page_by_id
-from czo_auth.core.recorded import RECORDED_EVERY, RecordedOnce
+from czo_auth.core.record_throttle import RECORDED_EVERY, RecordThrottle
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import canonical_email
 from czo_auth.core.users.store import EVERYBODY, UserFilter
@@ -46,7 +46,7 @@ class Administration:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._denied = RecordedOnce()
+        self._denied = RecordThrottle()
 
     async def search(self, matching: UserFilter = EVERYBODY, *, page: PageQuery = FIRST_PAGE) -> Page[User]:
         """
@@ -291,7 +291,7 @@ class Administration:
         and the database counts for all processes.
         """
         who = f"admin_denied/{context.user_id}/{code}"
-        if not self._denied.is_due(who, now=context.now):
+        if not self._denied.claim(who, now=context.now):
             return
         audit_event = AuditEvent(
             action=ADMINISTRATION_DENIED, user_id=context.user_id, outcome="denied", details={"code": code}

@@ -12,12 +12,14 @@ from czo_auth.core.users.user import User
 def recipients_of(tx: Transaction, key: ApiKey) -> Sequence[User]:
     """Return who is notified about *key*; empty if they are gone."""
     if key.user_id is None:
-        return acting_owners(tx, key.organization_id)
+        return unbanned_owners(tx, key.organization_id)
     user = tx.users.find(key.user_id)
     return [] if user is None else [user]
 
 
-def acting_owners(tx: Transaction, organization_id: str | None, *, but: str | None = None) -> Sequence[User]:
+def unbanned_owners(
+    tx: Transaction, organization_id: str | None, *, but: str | None = None
+) -> Sequence[User]:
     """
     Return an organization's owners who are not banned.
 
@@ -26,6 +28,6 @@ def acting_owners(tx: Transaction, organization_id: str | None, *, but: str | No
     """
     if organization_id is None:
         return []
-    owners = tx.organizations.list_acting_owners(organization_id)
+    owners = tx.organizations.list_unbanned_owners(organization_id)
     found = [tx.users.find(owner.user_id) for owner in owners if owner.user_id != but]
     return [user for user in found if user is not None]

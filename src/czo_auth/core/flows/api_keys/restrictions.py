@@ -17,7 +17,7 @@ from czo_auth.core.flows.api_keys.quotas import SpendQuotas
 from czo_auth.core.flows.services import Services
 from czo_auth.core.limit_report import QUOTA, RATE_LIMIT, LimitPolicy, LimitReport, Remaining
 from czo_auth.core.principal import Principal
-from czo_auth.core.recorded import RECORDED_EVERY, RecordedOnce
+from czo_auth.core.record_throttle import RECORDED_EVERY, RecordThrottle
 from czo_auth.core.transaction import Transaction
 
 ClientAddress = Callable[[], str | None]
@@ -43,7 +43,7 @@ class EnforceRestrictions:
     def __init__(self, services: Services, quotas: SpendQuotas) -> None:
         self._services = services
         self._quotas = quotas
-        self._recorded = RecordedOnce()
+        self._recorded = RecordThrottle()
 
     async def admit(self, key: RestrictedKey, *, client: ClientAddress, now: datetime) -> LimitReport | None:
         """
@@ -89,7 +89,7 @@ class EnforceRestrictions:
     def _record(self, context: Context) -> None:
         principal = context.caller
         key_id = principal.api_key_id or ""
-        if not self._recorded.is_due(key_id, now=context.now):
+        if not self._recorded.claim(key_id, now=context.now):
             return
         audit_event = AuditEvent(
             action=API_KEY_ADDRESS_REFUSED,

@@ -156,7 +156,7 @@ class Authenticate:
         if not found.enabled or (found.expires_at is not None and found.expires_at <= now):
             self._key_usage.count_refusal(found.id, now=now)
 
-    async def check_owner(self, key: str, *, now: datetime) -> None:
+    async def check_owner_enrollment(self, key: str, *, now: datetime) -> None:
         """
         Refuse an API key whose owner must enroll a second factor, where the key itself is not used.
 
@@ -292,7 +292,7 @@ class Authenticate:
         self._count_use(principal, client=client, now=now)
         return principal
 
-    async def verified_elsewhere(
+    async def verify_for_introspection(
         self, token: str, audiences: Collection[str], *, client: ClientAddress, now: datetime
     ) -> tuple[VerifiedToken, Principal]:
         """

@@ -45,7 +45,7 @@ class CredentialCache(Generic[T]):
         return not self._known
 
     def __contains__(self, digest: str) -> bool:
-        """Return whether the credential may be cached; only `find` knows whether the entry is still valid."""
+        """Return whether the credential may be cached; only `get` knows whether the entry is still valid."""
         return digest in self._known
 
     def change_token(self) -> object | None:

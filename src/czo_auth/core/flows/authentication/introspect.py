@@ -101,7 +101,7 @@ class Introspect:
                 principal = await prove.session_token(text, now=now)
                 return ActiveToken(kind="session", principal=principal, token=None)
             case "access_token":
-                token, principal = await prove.verified_elsewhere(
+                token, principal = await prove.verify_for_introspection(
                     text, self._audiences, client=client, now=now
                 )
                 return ActiveToken(kind="access_token", principal=principal, token=token)

@@ -12,8 +12,8 @@ from czo_auth.core.events import types
 from czo_auth.core.flows.organizations.membership import (
     MemberKey,
     check_no_keys,
+    check_not_last_owner,
     find_member,
-    keep_an_owner,
     keys_of_member,
     known_member,
     lock_organization,
@@ -23,7 +23,7 @@ from czo_auth.core.flows.organizations.membership import (
     shown_member,
     view_organization,
 )
-from czo_auth.core.flows.organizations.owners import compose_notices_of_made_keys
+from czo_auth.core.flows.organizations.owners import compose_notices_of_created_keys
 from czo_auth.core.flows.required_factor import check_factor
 from czo_auth.core.flows.services import Services
 from czo_auth.core.mail import MailDraft
@@ -121,7 +121,7 @@ class ManageMembers:
                 raise RoleAboveOwn
             if found.role == role:
                 return found, ()
-            keep_an_owner(tx, found)
+            check_not_last_owner(tx, found)
             tx.organizations.set_role(organization_id, found.user_id, role=role)
             details = {"role": role, "previousRole": found.role}
             record(tx, types.ROLE_CHANGED, found, details=details)
@@ -168,7 +168,7 @@ class ManageMembers:
             found = known_member(found)
             if membership.ranks_below(found.role):
                 raise Forbidden
-            keep_an_owner(tx, found)
+            check_not_last_owner(tx, found)
             if not confirms:
                 check_no_keys(tx, found)
             remove_member(tx, found, reason="left" if leaves else "removed")
@@ -181,7 +181,7 @@ class ManageMembers:
     def _mail_made_keys(
         self, tx: Transaction, organization: Organization, member: Member
     ) -> Sequence[MailDraft]:
-        return compose_notices_of_made_keys(
+        return compose_notices_of_created_keys(
             tx, self._services, organization, member.user_id, name=member.name
         )
 

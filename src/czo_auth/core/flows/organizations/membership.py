@@ -218,7 +218,7 @@ def known_member(member: Member | None) -> Member:
     return member
 
 
-def keep_an_owner(tx: Transaction, member: Member) -> None:
+def check_not_last_owner(tx: Transaction, member: Member) -> None:
     """
     Refuse to remove the last owner. Call it with the organization locked.
 

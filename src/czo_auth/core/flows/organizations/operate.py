@@ -15,13 +15,13 @@ from czo_auth.core.errors import (
 from czo_auth.core.events import types
 from czo_auth.core.flows.organizations.create import create_organization
 from czo_auth.core.flows.organizations.membership import (
+    check_not_last_owner,
     find_member,
-    keep_an_owner,
     known_member,
     record,
     remove_member,
 )
-from czo_auth.core.flows.organizations.owners import compose_notices_of_made_keys
+from czo_auth.core.flows.organizations.owners import compose_notices_of_created_keys
 from czo_auth.core.flows.services import Services
 from czo_auth.core.ids import is_id, new_id
 from czo_auth.core.limits import MAX_MEMBERS
@@ -152,13 +152,13 @@ class OperateOrganizations:
             member = known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
             if member.role == role:
                 return member, ()
-            keep_an_owner(tx, member)
+            check_not_last_owner(tx, member)
             tx.organizations.set_role(organization_id, user_id, role=role)
             details = {"role": role, "previousRole": member.role}
             record(tx, types.ROLE_CHANGED, member, details=details)
             mails: Sequence[MailDraft] = ()
             if roles.outranks(role, member.role):
-                mails = compose_notices_of_made_keys(
+                mails = compose_notices_of_created_keys(
                     tx, self._services, organization, user_id, name=member.name
                 )
             return known_member(tx.organizations.find_member(organization_id, user_id)), mails
@@ -179,9 +179,11 @@ class OperateOrganizations:
         def end_membership(tx: Transaction) -> Sequence[MailDraft]:
             organization = _lock(tx, organization_id)
             member = known_member(find_member(tx, organization_id, user_id, named_by="user_id"))
-            keep_an_owner(tx, member)
+            check_not_last_owner(tx, member)
             remove_member(tx, member, reason="removed")
-            return compose_notices_of_made_keys(tx, self._services, organization, user_id, name=member.name)
+            return compose_notices_of_created_keys(
+                tx, self._services, organization, user_id, name=member.name
+            )
 
         self._post(await self._services.transactions.run(end_membership, context))
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.store import KeyFilter
-from czo_auth.core.flows.api_keys.owners import acting_owners
+from czo_auth.core.flows.api_keys.owners import unbanned_owners
 from czo_auth.core.flows.services import Services
 from czo_auth.core.limits import MAX_LISTED_KEYS
 from czo_auth.core.mail import MailDraft
@@ -20,7 +20,7 @@ from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.transaction import Transaction
 
 
-def compose_notices_of_made_keys(
+def compose_notices_of_created_keys(
     tx: Transaction, services: Services, organization: Organization, user_id: str, *, name: str
 ) -> Sequence[MailDraft]:
     """
@@ -46,7 +46,7 @@ def compose_notices_of_made_keys(
             organization=organization.name,
             link=services.links.to_keys_made_by(organization.id, user_id),
         )
-        for owner in acting_owners(tx, organization.id, but=user_id)
+        for owner in unbanned_owners(tx, organization.id, but=user_id)
     ]
 
 
@@ -58,7 +58,7 @@ def compose_all_notices_of_made_keys(
     for organization_id in tx.api_keys.list_organizations_with_keys_made_by(user_id):
         organization = tx.organizations.find(organization_id)
         if organization is not None:
-            mails += compose_notices_of_made_keys(tx, services, organization, user_id, name=name)
+            mails += compose_notices_of_created_keys(tx, services, organization, user_id, name=name)
     return mails
 
 
@@ -82,5 +82,5 @@ def compose_notices_of_changed_key(
             what=what,
             at=tx.now,
         )
-        for owner in acting_owners(tx, organization.id, but=by)
+        for owner in unbanned_owners(tx, organization.id, but=by)
     ]

@@ -8,9 +8,9 @@ from czo_auth.core.context import Context
 from czo_auth.core.errors import PasskeyNotFound, TwoFactorRequiredByPolicy
 from czo_auth.core.events import types
 from czo_auth.core.events.types import PASSKEY_RENAMED, AuditEvent
-from czo_auth.core.flows.factors import record_removed, switch_off
+from czo_auth.core.flows.factors import disable_two_factor, record_removed
 from czo_auth.core.flows.owner_mails import mail_notice
-from czo_auth.core.flows.required_factor import would_be_due
+from czo_auth.core.flows.required_factor import requires_factor_now
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
 from czo_auth.core.flows.two_factor.cancel_reset import cancel_reset
@@ -85,7 +85,7 @@ class ManagePasskeys:
                 owns_factor=user.has_totp or not is_last,
                 has_passkey=not is_last,
                 now=tx.now,
-            ) or (is_last and not user.has_totp and would_be_due(tx, user)):
+            ) or (is_last and not user.has_totp and requires_factor_now(tx, user)):
                 raise TwoFactorRequiredByPolicy
             record_removed(tx, passkey, reason="removed")
             if is_last:
@@ -107,7 +107,7 @@ class ManagePasskeys:
             tx.challenges.drop_trusted_devices(user.id)
             tx.users.bump_credential_version(user.id, now=tx.now)
             return
-        switch_off(tx, user.id)
+        disable_two_factor(tx, user.id)
         cancel_reset(tx, user.id, outcome="factor_disabled")
         tx.sessions.lower_assurance(session_id)
         end_sessions(tx, user.id, reason="passkey_removed", keep=session_id)

@@ -22,7 +22,7 @@ from czo_auth.core.mail_drafts import (
     compose_address_proved,
     compose_password_reset,
 )
-from czo_auth.core.record_budgets import forget_proofs
+from czo_auth.core.record_budgets import reset_proof_budget
 from czo_auth.core.sessions.session import IssuedSession
 from czo_auth.core.transaction import Transaction
 from czo_auth.core.users.email import find_canonical_email
@@ -203,7 +203,7 @@ class Passwords:
             self._replace(as_user, user.id, password_hash, keep=None)
             tx.challenges.clear_stop(user.id)
             self._guesses.forget_account(tx, user.email)
-            forget_proofs(tx, user.id)
+            reset_proof_budget(tx, user.id)
             if proves:
                 tx.users.update_profile(
                     user.id, name=user.name, image=user.image, email_verified=True, now=tx.now

@@ -25,7 +25,7 @@ from czo_auth.core.flows.required_factor import (
     earliest,
     find_due_at,
     find_due_at_by_type,
-    would_be_due,
+    requires_factor_now,
 )
 from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.sessions.issue import end_sessions
@@ -201,7 +201,7 @@ class ManageTwoFactor:
             owns_factor=keeps_passkey,
             has_passkey=keeps_passkey,
             now=tx.now,
-        ) or (user.owns_factor and not keeps_passkey and would_be_due(tx, user)):
+        ) or (user.owns_factor and not keeps_passkey and requires_factor_now(tx, user)):
             raise TwoFactorRequiredByPolicy
         return user
 

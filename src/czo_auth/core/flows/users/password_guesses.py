@@ -19,7 +19,7 @@ from czo_auth.core.context import Context
 from czo_auth.core.errors import RateLimited
 from czo_auth.core.flows.services import Services
 from czo_auth.core.limits import MAX_GUESS_COUNTERS
-from czo_auth.core.throttle import ACCOUNT_GUESSES, SINGLE_GUESSES, GuessSchedule, network_of
+from czo_auth.core.throttle import ACCOUNT_GUESSES, SOURCE_GUESSES, GuessSchedule, network_of
 from czo_auth.core.transaction import Transaction
 from czo_auth.crypto import tokens
 
@@ -71,10 +71,10 @@ class PasswordGuesses:
         if account is None:
             return CountedGuess(counters=(), now=context.now)
         if browser_token is not None:
-            return await self._count([_counter(SINGLE_GUESSES, "browser", browser_token)], now=context.now)
+            return await self._count([_counter(SOURCE_GUESSES, "browser", browser_token)], now=context.now)
         network = network_of(context.ip) if context.ip is not None else ""
         counters = [
-            _counter(SINGLE_GUESSES, "network", account, network),
+            _counter(SOURCE_GUESSES, "network", account, network),
             _counter(ACCOUNT_GUESSES, "account", account),
         ]
         return await self._count(counters, now=context.now)
@@ -88,7 +88,7 @@ class PasswordGuesses:
         """
         principal = context.caller
         lineage = principal.lineage_id or principal.require_user()
-        return await self._count([_counter(SINGLE_GUESSES, "session", lineage)], now=context.now)
+        return await self._count([_counter(SOURCE_GUESSES, "session", lineage)], now=context.now)
 
     def forget_account(self, tx: Transaction, account: str) -> None:
         """Clear the guesses at an account whose password was replaced."""

@@ -20,7 +20,7 @@ from czo_auth.core.errors import Refusal, StorageUnavailable, ValidationFailed
 from czo_auth.core.events.cloudevents import to_cloudevent
 from czo_auth.core.events.types import Event
 from czo_auth.core.flows.services import Services
-from czo_auth.core.flows.webhooks.switch_off import SwitchOffDead
+from czo_auth.core.flows.webhooks.disable_dead import DisableDeadEndpoints
 from czo_auth.core.text import escape_control
 from czo_auth.core.webhooks.destination import Destination, parse_destination
 from czo_auth.core.webhooks.store import AttemptResult
@@ -124,7 +124,7 @@ class WebhookDispatcher:
         self._now = now
         self._stop = asyncio.Event()
         self._wake = asyncio.Event()
-        self._switch_off = SwitchOffDead(services)
+        self._switch_off = DisableDeadEndpoints(services)
         self._pools = [_SenderPool(senders, failing=failing) for failing in (False, True)]
 
     async def run(self) -> None:

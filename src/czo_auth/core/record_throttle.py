@@ -12,7 +12,7 @@ from czo_auth.core.limits import MAX_RECORDED_REFUSALS
 RECORDED_EVERY: Final = timedelta(hours=1)
 
 
-class RecordedOnce:
+class RecordThrottle:
     """
     Remembers what was recorded within the last hour, in this process.
 
@@ -22,7 +22,7 @@ class RecordedOnce:
     def __init__(self) -> None:
         self._recorded: OrderedDict[Hashable, datetime] = OrderedDict()
 
-    def is_due(self, what: Hashable, *, now: datetime) -> bool:
+    def claim(self, what: Hashable, *, now: datetime) -> bool:
         """Whether *what* is to be recorded now; it then counts as recorded."""
         last = self._recorded.get(what)
         if last is not None and last <= now < last + RECORDED_EVERY:

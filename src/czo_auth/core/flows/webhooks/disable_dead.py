@@ -20,7 +20,7 @@ from czo_auth.core.webhooks.webhook import Webhook
 _LOG = logging.getLogger("czo_auth.webhooks")
 
 
-class SwitchOffDead:
+class DisableDeadEndpoints:
     """
     Switches off endpoints that have been dead for too long. Safe in several processes at once; each owner is notified
     once.
