@@ -86,9 +86,9 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> Iterator[None]:
-    """Hide the developer's own settings: a test says every setting that it needs."""
+    """Hide the developer's own settings, also of PostgreSQL's clients: a test says every setting that it needs."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("CZO_AUTH_", "AUTH_"))]:
+        for name in [name for name in os.environ if name.startswith(("CZO_AUTH_", "AUTH_", "PG"))]:
             patch.delenv(name)
         yield
 

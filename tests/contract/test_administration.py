@@ -221,9 +221,9 @@ async def test_users_are_narrowed_by_status_actor_type_and_two_factors(live: Liv
     assert await matching("status=banned") == {banned.id}
     assert await matching("actorType=merchant") == {merchant.id}
     assert await matching("twoFactorEnabled=true") == set()
-    assert await matching("twoFactorEnabled=false&status=unverified") | await matching(
-        "status=active"
-    ) == {*(plain.id, merchant.id)}
+    assert await matching("twoFactorEnabled=false&status=unverified") | await matching("status=active") == {
+        *(plain.id, merchant.id)
+    }
     answer = await live.api.get("/admin/users?status=asleep", bearer=admin.token)
     assert answer.status_code == 400
 

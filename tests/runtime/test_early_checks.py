@@ -56,7 +56,10 @@ class NamelessSink:
         ({"mail": SynchronousMail()}, "SynchronousMail.send has to exist and be declared with `async def`"),
         ({"mail": NoMail()}, "NoMail.send has to exist and be declared with `async def`"),
         ({"mail": MailWithoutArgument()}, "MailWithoutArgument.send has to take one argument"),
-        ({"sinks": [SynchronousSink()]}, "SynchronousSink.deliver has to exist and be declared with `async def`"),
+        (
+            {"sinks": [SynchronousSink()]},
+            "SynchronousSink.deliver has to exist and be declared with `async def`",
+        ),
         ({"sinks": [NamelessSink()]}, "NamelessSink needs a name"),
     ],
 )

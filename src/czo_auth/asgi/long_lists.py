@@ -15,9 +15,9 @@ ITEMS_AT_ONCE: Final = 25
 PAUSES_AFTER: Final = 4 * ITEMS_AT_ONCE
 """A list with more items is made and written more slowly, with a rest between two parts."""
 
-PAUSE_SECONDS: Final = 0.0005
+PAUSE_SECONDS: Final = 0.001
 """
-How long a rest is at least; event loops round it up, mostly to a millisecond.
+How long a rest is. Event loops count in milliseconds: some round less up, others down to no rest.
 
 Without it the loop is never idle while somebody asks for one long list after the other, and a request that just
 arrived waits for many parts before the server can hand it to the loop.
@@ -26,10 +26,10 @@ arrived waits for many parts before the server can hand it to the loop.
 
 async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
     """Yield *items*, and let other requests run after every `ITEMS_AT_ONCE`."""
-    for number, item in enumerate(items, 1):
-        yield item
-        if number % ITEMS_AT_ONCE == 0:
+    for number, item in enumerate(items):
+        if number and number % ITEMS_AT_ONCE == 0:
             await _let_others_run(number)
+        yield item
 
 
 async def in_parts(items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
@@ -58,13 +58,14 @@ async def _written(value: object) -> bytes:
         return _encoded(value)
     parts = []
     for begin in range(0, len(value), ITEMS_AT_ONCE):
+        if begin:
+            await _let_others_run(begin)
         parts.append(_encoded(value[begin : begin + ITEMS_AT_ONCE])[1:-1])
-        await _let_others_run(begin + ITEMS_AT_ONCE)
     return b"[" + b",".join(parts) + b"]"
 
 
 async def _let_others_run(done: int) -> None:
-    await asyncio.sleep(PAUSE_SECONDS if done > PAUSES_AFTER else 0)
+    await asyncio.sleep(PAUSE_SECONDS if done >= PAUSES_AFTER else 0)
 
 
 def _encoded(value: object) -> bytes:

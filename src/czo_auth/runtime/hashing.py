@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -20,7 +22,7 @@ from czo_auth.runtime.dummy_hashes import UniformVerifier
 T = TypeVar("T")
 _NICENESS = 5
 """Of threads that hash while somebody waits: on a full machine the event loop goes first, for all wait for it."""
-_BACKGROUND_NICENESS = 15
+_BACKGROUND_NICENESS = 10
 
 
 class HashingPool:
@@ -140,9 +142,9 @@ def _prepare_in_front() -> None:
 
 
 def _step_back(niceness: int) -> None:
-    """Lower this thread's priority by *niceness*, where the system has such a thing for threads (Linux)."""
-    try:
-        thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + niceness)
-    except (AttributeError, OSError):
+    """Lower this thread's priority by *niceness* on Linux; elsewhere the id of a thread may be that of a process."""
+    if sys.platform != "linux":
         return
+    thread = threading.get_native_id()
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + niceness)

@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote, unquote, urlencode
 
 from czo_auth.storage.postgresql_environment import environment_parameters
@@ -31,11 +31,14 @@ from czo_auth.storage.postgresql_parameters import (
     shown,
 )
 
+T = TypeVar("T")
+
 SCHEMES: Final = ("postgresql://", "postgres://")
 DEFAULT_PORT: Final = 5432
 
 _CONNINFO: Final = re.compile(r"\s*[a-z_]+\s*=")
 _PAIR: Final = re.compile(r"\s*([a-z_]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)*)(?:\s+|$)", re.DOTALL)
+_NO_NAME: Final = re.compile(r"[\s/@:\[\]]")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -45,8 +48,9 @@ class PostgresAddress:
     A PostgreSQL address that was read.
 
     Attributes:
-        hosts: Names, addresses or socket folders, in the order to try; empty asks the environment, as libpq does.
-        ports: One for each host.
+        hosts: Names, addresses or socket folders, in the order to try; without one the driver tries the usual folders
+            of sockets, or the host of a service.
+        ports: One for each host; without hosts the port of the sockets, if one is set.
         connect_timeout: Seconds; None when the address does not say.
         arguments: Further arguments of ``asyncpg.connect``. May hold a password.
         server_settings: Sent to the server at the start of a connection.
@@ -62,10 +66,8 @@ class PostgresAddress:
 
     def __str__(self) -> str:
         """Describe the address without user and password."""
-        named = ",".join(
-            f"{quote(host, safe='') if host.startswith('/') else _bracketed(host)}:{port}"
-            for host, port in zip(self.hosts, self.ports, strict=True)
-        )
+        places = zip(self.hosts or ("",), self.ports or (None,), strict=True)
+        named = ",".join(_shown_place(host, port) for host, port in places)
         return f"postgresql://{named}/{quote(self.database or '', safe='')}"
 
 
@@ -84,20 +86,31 @@ def read_address(url: str) -> PostgresAddress:
     """
     parameters = _of_uri(url) if url.startswith(SCHEMES) else _of_pairs(url)
     refuse_unusable(parameters, ADDRESS)
-    _places(parameters)
     of_environment = environment_parameters(parameters)
-    _check_with_environment(parameters, of_environment)
-    hosts, ports = _places(_with_places_of(of_environment, parameters))
+    service = parameters.get("service") or of_environment.get("service")
+    # A service may say what neither does, and the driver reads it.
+    added = {} if service else of_environment
+    if service and of_environment.get("hostaddr"):
+        raise WrongVariable(
+            "the environment sets PGHOSTADDR, which czo-auth cannot obey beside a service: remove it"
+        )
+    hosts, ports = _with_environment(_places, parameters, added, ("host", "hostaddr", "port"))
+    _with_environment(_check_tls, parameters, added, ("sslmode", "sslnegotiation", *TLS))
     arguments: dict[str, Any] = {name: parameters[name] for name in AS_TEXT if parameters.get(name)}
     if parameters.get("dbname"):
         arguments["database"] = parameters["dbname"]
     if hosts:
-        arguments |= {"host": list(hosts), "port": list(ports)}
+        arguments["host"] = list(hosts)
+    if ports and (parameters.get("port") or not service):
+        arguments["port"] = list(ports) if hosts else ports[0]
     if parameters.get("target_session_attrs"):
         arguments["target_session_attrs"] = parameters["target_session_attrs"]
     if parameters.get("sslnegotiation"):
         arguments["direct_tls"] = parameters["sslnegotiation"] == "direct"
     arguments |= _tls(parameters)
+    if service:
+        # The driver looks into the file of services only if it is given an address.
+        arguments = {"dsn": "postgresql://", **arguments, "service": service}
     application = parameters.get("application_name") or parameters.get("fallback_application_name")
     options = {"options": parameters["options"]} if parameters.get("options") else {}
     return PostgresAddress(
@@ -202,35 +215,29 @@ def _unescaped(text: str, name: str) -> str:
 
 
 # --- what each parameter means ---------------------------------------------------------------------------------------
-def _with_places_of(found: Mapping[str, str], parameters: Mapping[str, str]) -> Mapping[str, str]:
-    """Add the host and the port that the environment says and *parameters* do not; a service may say them instead."""
-    if parameters.get("service") or found.get("service"):
-        return parameters
-    places = {name: found[name] for name in ("host", "hostaddr", "port") if name in found}
-    return {**parameters, **places}
-
-
-def _check_with_environment(parameters: Mapping[str, str], found: Mapping[str, str]) -> None:
+def _with_environment(
+    read: Callable[[Mapping[str, str]], T],
+    parameters: Mapping[str, str],
+    found: Mapping[str, str],
+    names: Sequence[str],
+) -> T:
     """
-    Refuse what the driver would stumble over at the first connection only.
+    Read *parameters* together with what the environment adds to them, where the driver would stumble over both later.
 
     Args:
-        found: What the environment adds to *parameters*.
+        found: What the environment says and *parameters* do not.
+        names: The parameters that *read* looks at.
 
     Raises:
-        WrongVariable: Names the variables.
+        WrongVariable: The environment is the reason; names the variables.
+        WrongAddress: The address is.
     """
-    if parameters.get("service") or found.get("service"):
-        # It may say the rest.
-        return
-    together = {**parameters, **found}
+    added = {name: found[name] for name in names if name in found}
     try:
-        _places(together)
-        _tls(together)
+        return read({**parameters, **added})
     except WrongAddress as error:
-        if not found:
-            raise
-        variables = ", ".join(sorted(map(ENVIRONMENT.spelled, found)))
+        read(parameters)
+        variables = ", ".join(sorted(map(ENVIRONMENT.spelled, added)))
         raise WrongVariable(f"{error} (the environment adds {variables})") from None
 
 
@@ -246,18 +253,20 @@ def _places(parameters: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[int, 
             raise WrongAddress(
                 "the database address sets hostaddr to something that is not an IP address: a name goes into host"
             )
+    for each in filter(None, names.split(",")):
+        if not each.startswith(("/", "@")) and not _is_ip_address(each) and _NO_NAME.search(each):
+            raise WrongAddress(
+                "the database address sets host to something that is neither a name, an IP address nor a folder"
+            )
     hosts = [each or "localhost" for each in (names or addresses).split(",")] if names or addresses else []
     ports = [_port(each) for each in (parameters.get("port") or "").split(",")]
-    if not hosts:
-        # Like libpq without a host, on the port that was given.
-        if "port" not in parameters:
-            return (), ()
-        hosts = ["localhost"]
+    if not hosts and len(ports) == 1:
+        return (), tuple(ports) if parameters.get("port") else ()
     if len(ports) == 1:
         ports *= len(hosts)
     if len(ports) != len(hosts):
         raise WrongAddress(
-            f"the database address has {len(ports)} ports for {len(hosts)} hosts: port needs one, or one for each"
+            f"the database address has {len(ports)} ports for {len(hosts) or 1} hosts: port needs one, or one for each"
         )
     return tuple(hosts), tuple(ports)
 
@@ -285,7 +294,7 @@ def _seconds(text: str) -> float | None:
     return float(text) if int(text) > 0 else None
 
 
-def _tls(parameters: Mapping[str, str]) -> dict[str, Any]:
+def _check_tls(parameters: Mapping[str, str]) -> None:
     mode = parameters.get("sslmode")
     lowest, highest = (parameters.get(f"ssl_{end}_protocol_version") for end in ("min", "max"))
     if lowest and highest and lowest > highest:
@@ -302,11 +311,17 @@ def _tls(parameters: Mapping[str, str]) -> dict[str, Any]:
             raise WrongAddress(
                 "the database address sets sslrootcert=system, which needs sslmode=verify-full"
             )
-        return {"ssl": ssl.create_default_context()}
+        return
     for name in FILES:
         path = parameters.get(name)
         if path and not os.access(path, os.R_OK):
             raise WrongAddress(f"the database address names a file in {name} that cannot be read")
+
+
+def _tls(parameters: Mapping[str, str]) -> dict[str, Any]:
+    mode = parameters.get("sslmode")
+    if parameters.get("sslrootcert") == "system":
+        return {"ssl": ssl.create_default_context()}
     known = {name: parameters[name] for name in TLS if parameters.get(name)}
     arguments: dict[str, Any] = {"ssl": mode} if mode else {}
     if known:
@@ -314,5 +329,6 @@ def _tls(parameters: Mapping[str, str]) -> dict[str, Any]:
     return arguments
 
 
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+def _shown_place(host: str, port: int | None) -> str:
+    name = quote(host, safe="") if host.startswith("/") else f"[{host}]" if ":" in host else host
+    return name if port is None else f"{name}:{port}"

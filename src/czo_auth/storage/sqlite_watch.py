@@ -22,7 +22,7 @@ _MAPPED_BYTES: Final = 4096
 
 _guard = threading.Lock()
 _handles: Final[dict[tuple[int, int], tuple[int, mmap.mmap]]] = {}
-"""By device and inode. Closing any descriptor of the file releases the locks that SQLite holds on it in this process."""
+"""By device and inode. Closing any descriptor of the file releases SQLite's locks on it in this process."""
 
 
 def header_of(path: str) -> mmap.mmap | None:
