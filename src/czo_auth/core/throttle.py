@@ -15,29 +15,29 @@ from czo_auth.core.limit_report import Remaining
 class LockSchedule:
     """
     Attributes:
-        every: Consecutive failures after which the account's second factors lock.
+        failures_per_lock: Consecutive failures after which the account's second factors lock.
         pauses: The length of the first, second, … lock; the last one repeats.
-        stop_after: Consecutive failures after which only a password reset or an administrator helps.
+        permanent_lock_after: Consecutive failures after which only a password reset or an administrator helps.
     """
 
-    every: int = 10
+    failures_per_lock: int = 10
     pauses: tuple[timedelta, ...] = (
         timedelta(minutes=15),
         timedelta(minutes=30),
         timedelta(minutes=60),
         timedelta(minutes=60),
     )
-    stop_after: int = 50
+    permanent_lock_after: int = 50
 
     def locked_until(self, failures: int, *, now: datetime) -> datetime | None:
         """Return until when attempt number *failures* locks the account; None if it does not."""
-        if failures % self.every or failures >= self.stop_after:
+        if failures % self.failures_per_lock or failures >= self.permanent_lock_after:
             return None
-        return now + self.pauses[min(failures // self.every, len(self.pauses)) - 1]
+        return now + self.pauses[min(failures // self.failures_per_lock, len(self.pauses)) - 1]
 
     def stops(self, failures: int) -> bool:
         """Return whether attempt number *failures* stops the account."""
-        return failures >= self.stop_after
+        return failures >= self.permanent_lock_after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

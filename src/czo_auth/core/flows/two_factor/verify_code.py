@@ -340,7 +340,7 @@ async def record_wrong_code(
             )
         )
         until, stopped = tx.challenges.find_lock(user_id)
-        locks = failures % schedule.every == 0 and (stopped or until is not None)
+        locks = failures % schedule.failures_per_lock == 0 and (stopped or until is not None)
         if locks:
             details = {"failures": failures, "stopped": stopped}
             tx.record(AuditEvent(action=types.TWO_FACTOR_LOCKED, user_id=user_id, details=details))
