@@ -45,7 +45,7 @@ class Reset:
 
 
 class Resets(Protocol):
-    """Pending resets, and ended ones of which the user was not notified yet."""
+    """Pending resets, and ended ones that the user was not notified about yet."""
 
     def add(self, reset: Reset, *, digest: str) -> bool:
         """
