@@ -92,6 +92,29 @@ async def test_loop_rests_between_the_parts_of_a_list_that_is_longer_than_a_usua
         assert time.perf_counter() - begun >= parts_with_rest * PAUSE_SECONDS
 
 
+@pytest.mark.parametrize("count", [ITEMS_AT_ONCE, PAUSES_AFTER, MANY - 1])
+async def test_only_what_comes_after_a_usual_page_waits_for_a_rest(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        waits.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    gaps = range(ITEMS_AT_ONCE, count, ITEMS_AT_ONCE)
+    for work in (
+        write_json({"all": [1] * count}),
+        drained(in_turns([1] * count)),
+        drained(in_parts([1] * count)),
+    ):
+        waits.clear()
+        await work
+        assert waits == [PAUSE_SECONDS if done >= PAUSES_AFTER else 0 for done in gaps]
+
+
 async def drained(parts: AsyncIterator[Any]) -> None:
     async for _ in parts:
         pass

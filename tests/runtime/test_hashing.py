@@ -63,6 +63,22 @@ async def test_event_loop_goes_before_hashes_that_somebody_waits_for_and_those_b
     assert (awaited, int(code.hash)) == (min(own + 5, 19), min(own + 10, 19))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities for threads")
+def test_priority_of_the_process_is_lowered_and_never_raised() -> None:
+    program = """
+import asyncio, os, threading
+from czo_auth.crypto import passwords
+from czo_auth.runtime.hashing import HashingPool
+os.nice(12)
+passwords.hash_password = lambda _: str(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+print(os.nice(0), asyncio.run(HashingPool(threads=1, queue=1).hash_password("some password")))
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    process, thread = map(int, ran.stdout.split())
+    assert process >= 12
+    assert thread == min(process + 5, 19)
+
+
 async def test_codes_that_nobody_waits_for_are_hashed_in_the_background(
     pool: HashingPool, hashes: Hashes
 ) -> None:
