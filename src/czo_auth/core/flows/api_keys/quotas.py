@@ -101,14 +101,17 @@ class SpendQuotas:
         """Reserve a block; others who need one of the same quota wait for this one."""
         loop = asyncio.get_running_loop()
         taking = self._taking.get((loop, place))
-        if taking is None:
+        # One that is done is forgotten a turn of the event loop later. A use that comes in between and finds the block
+        # used up already must not wait for it: that would never let the loop go on.
+        if taking is None or taking.done():
             taking = loop.create_task(self._take(place, quota, period, now=now))
             self._taking[loop, place] = taking
             taking.add_done_callback(lambda done: self._taken((loop, place), done))
         await asyncio.shield(taking)
 
     def _taken(self, key: tuple[asyncio.AbstractEventLoop, _Place], done: asyncio.Task[None]) -> None:
-        self._taking.pop(key, None)
+        if self._taking.get(key) is done:
+            del self._taking[key]
         if not done.cancelled():
             # Waiters got the exception; without waiters it must not be logged as unhandled.
             done.exception()
