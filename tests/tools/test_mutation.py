@@ -153,3 +153,31 @@ def test_functions_are_changed_in_a_process_that_has_the_tests_collected(tmp_pat
         "survived ",
         "killed test_text",
     ]
+
+
+KILLED = """
+import tempfile, time
+from pathlib import Path
+from tools.mutation.trial import in_fork
+
+def hang() -> int:
+    Path(tempfile.mkdtemp(), "begun").touch()
+    time.sleep(60)
+    return 0
+
+print(in_fork(hang, seconds=0.5))
+"""
+
+
+def test_trial_that_is_killed_leaves_no_file(tmp_path: Path) -> None:
+    """A run has hundreds of them."""
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "None\n"
+    assert list(tmp_path.iterdir()) == []

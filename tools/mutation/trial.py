@@ -7,7 +7,6 @@ import importlib.abc
 import importlib.machinery
 import os
 import resource
-import shutil
 import signal
 import sys
 import tempfile
@@ -166,31 +165,31 @@ def run_tests(arguments: Sequence[str], *plugins: object) -> int:
 
 def in_fork(act: Callable[[], int], *, seconds: float, output: Path | None = None) -> int | None:
     """Do *act* in a process of its own; gives its status, or None when it did not end in time."""
-    child = os.fork()
-    if child == 0:
-        status = 70
+    # The parent deletes it: a mutant that hangs is killed.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        child = os.fork()
+        if child == 0:
+            status = 70
+            try:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                os.setsid()
+                there = os.open(output or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+                os.dup2(there, 1)
+                os.dup2(there, 2)
+                tempfile.tempdir = folder
+                status = act()
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(status)
         try:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            os.setsid()
-            there = os.open(output or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-            os.dup2(there, 1)
-            os.dup2(there, 2)
-            folder = tempfile.mkdtemp()
-            tempfile.tempdir = folder
-            status = act()
-            shutil.rmtree(folder, ignore_errors=True)
-        except BaseException:
-            traceback.print_exc()
+            return _status_of(child, ends=time.monotonic() + seconds)
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
-    try:
-        return _status_of(child, ends=time.monotonic() + seconds)
-    finally:
-        # Whatever it started goes with it.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child, signal.SIGKILL)
+            # Whatever it started goes with it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
 
 
 def _work_of(child: int) -> str:
