@@ -79,6 +79,17 @@ print(os.nice(0), asyncio.run(HashingPool(threads=1, queue=1).hash_password("som
     assert thread == min(process + 5, 19)
 
 
+async def test_system_that_lets_no_priority_be_lowered_still_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    pool = HashingPool(threads=1, queue=1)
+    hashed = await pool.hash_password("some password")
+    assert (await pool.verify_password(hashed, "some password")).matches
+    pool.close()
+
+
 async def test_codes_that_nobody_waits_for_are_hashed_in_the_background(
     pool: HashingPool, hashes: Hashes
 ) -> None:
