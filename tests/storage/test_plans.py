@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
-from czo_auth.storage import Storage
+from czo_auth.storage import Storage, open_storage
+from czo_auth.storage.migrate import upgrade
 from czo_auth.storage.postgresql_server import PostgresServer
+from czo_auth.storage.sqlite_file import database_path
 from czo_auth.storage.tables import DEFAULT_PREFIX, tables_of
 from tests.storage.every_statement import Sent, every_statement
 
@@ -41,12 +45,16 @@ _USERS = "filters and texts under three characters that few match read everybody
 _OPERATOR = "a command of the operator, which goes through everything"
 _HOLDERS = "goes through the holders of an actor type, who may be everybody"
 _KEYS = "filters that few keys meet read every key; those that ended are deleted in time"
+_RULE = "a rule of the whole deployment goes through all keys"
 READ_WHOLE: dict[str, str] = {
     "api_keys.count_found": _KEYS,
     "api_keys.search": _KEYS,
     "actor_type_deadlines.count_due": _HOLDERS,
     "factor_rules.count_due": _COUNTS,
     "actor_type_deadlines.list_due": _HOLDERS,
+    "key_expiry.cap_ends": _RULE,
+    "key_expiry.expire_unused": _RULE,
+    "key_expiry.list_unused": _RULE,
     "key_uses.forget_addresses": "once at the start, where addresses are not to be kept",
     "organizations.count": _TEXT,
     "organizations.search": _TEXT,
@@ -67,6 +75,30 @@ READ_WHOLE: dict[str, str] = {
     "webhooks.replay_since": "follows the outbox from its beginning to the moment that is asked for",
 }
 """Methods that may read a whole table or index, and why."""
+
+MISLED: dict[str, str] = {
+    "organizations.list_unused_rules": "organizations are fewer than keys, and this is asked once an hour",
+    "users.count_administrators": "asked here for no actor type, which SQLite cannot know",
+}
+"""The same on SQLite once it has statistics."""
+
+FILLED = """
+INSERT INTO czo_auth_users (id, email, name, email_verified, actor_types, credential_version, created_at, updated_at)
+WITH RECURSIVE each(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM each WHERE n < 500)
+SELECT printf('u%d', n), printf('u%d@example.com', n), 'Somebody', 1, 'customer', 1, n, n FROM each;
+INSERT INTO czo_auth_organizations (id, name, slug, created_at, updated_at)
+SELECT replace(id, 'u', 'o'), name, id, 1, 1 FROM czo_auth_users LIMIT 50;
+INSERT INTO czo_auth_members (id, organization_id, user_id, role, created_at)
+SELECT replace(id, 'u', 'm'), printf('o%d', 1 + created_at % 50), id, 'owner', 1 FROM czo_auth_users;
+INSERT INTO czo_auth_api_keys (
+    id, digest, user_id, organization_id, actor_type, name, prefix, scopes, enabled, created_at, updated_at
+)
+WITH RECURSIVE each(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM each WHERE n < 5000)
+SELECT printf('k%d', n), printf('d%d', n), printf('u%d', 1 + n % 500), iif(n % 4, NULL, printf('o%d', 1 + n % 50)),
+    'customer', 'Key', 'czo_abcd', '', 1, n, n FROM each;
+ANALYZE;
+"""
+"""Users with keys as most deployments have them: no service accounts, no ends, no ids of other systems."""
 
 SETTINGS = "SELECT " + ", ".join(
     f"set_config('enable_{name}', 'off', true)" for name in ("seqscan", "mergejoin", "hashjoin")
@@ -91,12 +123,31 @@ async def test_no_statement_reads_a_table_that_grows(storage: Storage) -> None:
         before=None if is_sqlite else SETTINGS,
     )
     read = scanned_on_sqlite if is_sqlite else scanned_on_postgresql
+    assert read_whole(sent, read, allowed=READ_WHOLE) == {}
+
+
+async def test_statistics_mislead_no_statement(sqlite_url: str) -> None:
+    """SQLite's count NULL as a value: where most rows have it, an index seems to find nothing."""
+    await upgrade(sqlite_url)
+    with closing(sqlite3.connect(database_path(sqlite_url))) as connection:
+        connection.executescript(FILLED)
+    storage = open_storage(sqlite_url)
+    await storage.start()
+    sent = await every_statement(storage, explain_on_sqlite, before=None)
+    await storage.close()
+    assert read_whole(sent, scanned_on_sqlite, allowed=READ_WHOLE | MISLED) == {}
+
+
+def read_whole(
+    sent: Iterable[Sent], read: Callable[[Sent], Iterator[str]], *, allowed: Mapping[str, str]
+) -> dict[tuple[str, str], set[str]]:
+    """Find the statements of other methods than those *allowed* that read a whole table."""
     whole = {}
     for each in sent:
         tables = {table.removeprefix(DEFAULT_PREFIX) for table in read(each)} - SMALL
-        if tables and each.method not in READ_WHOLE:
+        if tables and each.method not in allowed:
             whole[each.method, each.sql] = tables
-    assert whole == {}
+    return whole
 
 
 async def test_no_index_lists_all_keys_that_live(migrated_postgres_url: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-HEAD: Final = "0031"
+HEAD: Final = "0032"
 """The newest revision; named here so that a start that has nothing to migrate need not import Alembic."""
 
 OLDEST_COMPATIBLE: Final = "0021"

@@ -559,9 +559,9 @@ CREATE INDEX {prefix}api_keys_expires_at_ix ON {prefix}api_keys (expires_at)
 --
 CREATE INDEX {prefix}api_keys_organization_id_created_at_ix ON {prefix}api_keys (organization_id, created_at)
 --
-CREATE INDEX {prefix}api_keys_revoked_at_ix ON {prefix}api_keys (revoked_at)
+CREATE INDEX {prefix}api_keys_revoked_at_ix ON {prefix}api_keys (revoked_at) WHERE revoked_at IS NOT NULL
 --
-CREATE INDEX {prefix}api_keys_service_account_ix ON {prefix}api_keys (service_account_id, created_at)
+CREATE INDEX {prefix}api_keys_service_account_ix ON {prefix}api_keys (service_account_id, created_at) WHERE service_account_id IS NOT NULL
 --
 CREATE INDEX {prefix}api_keys_user_id_created_at_ix ON {prefix}api_keys (user_id, created_at)
 --
@@ -675,7 +675,7 @@ CREATE INDEX {prefix}two_factor_terms_user_id_ix ON {prefix}two_factor_terms (us
 --
 CREATE INDEX {prefix}users_actor_types_ix ON {prefix}users (actor_types)
 --
-CREATE UNIQUE INDEX {prefix}users_external_id_ix ON {prefix}users (external_id)
+CREATE UNIQUE INDEX {prefix}users_external_id_ix ON {prefix}users (external_id) WHERE external_id IS NOT NULL
 --
 CREATE INDEX {prefix}webhook_deliveries_created_at_ix ON {prefix}webhook_deliveries (created_at)
 --
@@ -697,7 +697,7 @@ CREATE INDEX {prefix}webhooks_organization_id_ix ON {prefix}webhooks (organizati
 --
 CREATE INDEX {prefix}webhooks_replay_after_ix ON {prefix}webhooks (replay_after)
 --
-INSERT INTO {prefix}version (version_num, oldest_program) VALUES ('0031', '0021')
+INSERT INTO {prefix}version (version_num, oldest_program) VALUES ('0032', '0021')
 --
 INSERT INTO {prefix}change_count (id, count) VALUES (1, 0)
 --

@@ -36,7 +36,8 @@ def users(make: TableMaker) -> Table:
         Column("secured_at", Instant),
         UniqueConstraint("email"),
     )
-    Index(None, table.c.external_id, unique=True)
+    # Without NULL on SQLite; see the index of service accounts' keys.
+    Index(None, table.c.external_id, unique=True, sqlite_where=table.c.external_id.is_not(None))
     # Many users share a few sets, so the holders of a rare type are found without reading every user.
     Index(None, table.c.actor_types)
     return table

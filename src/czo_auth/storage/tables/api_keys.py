@@ -66,12 +66,16 @@ def api_keys(make: TableMaker) -> Table:
     Index(None, keys.user_id, keys.created_at)
     Index(None, keys.user_id, keys.expires_at)
     Index(None, keys.organization_id, keys.created_at)
-    Index(f"{make.prefix}api_keys_service_account_ix", keys.service_account_id, keys.created_at)
-    # Only for service accounts: a person's own ended keys must not slow down a ban.
     made = keys.service_account_id.is_not(None)
+    # Without NULL on SQLite, whose statistics (ANALYZE) count it as a value that most keys have: the index would seem
+    # useless, and every key would be read.
+    by_service_account = f"{make.prefix}api_keys_service_account_ix"
+    Index(by_service_account, keys.service_account_id, keys.created_at, sqlite_where=made)
+    # Only for service accounts: a person's own ended keys must not slow down a ban.
     Index(None, keys.created_by, sqlite_where=made, postgresql_where=made)
     # PostgreSQL would combine the entries of all keys that live with those of a user.
-    Index(None, keys.revoked_at, postgresql_where=keys.revoked_at.is_not(None))
+    revoked = keys.revoked_at.is_not(None)
+    Index(None, keys.revoked_at, sqlite_where=revoked, postgresql_where=revoked)
     return table
 
 
