@@ -127,7 +127,7 @@ class _Work:
             ),
             HOUSEKEEPING: (self._expire, self._tidy),
             DELETION: (_nothing, self._delete),
-            BAN: (self._with_keys(100, 0), self._ban(100)),
+            BAN: (self._with_keys(100, 0, beside=dead_keys), self._ban(100)),
             BAN_OF_MANY.replace(f"{DEAD_KEYS:,}", f"{dead_keys:,}"): (
                 self._with_keys(200, dead_keys),
                 self._ban(200),
@@ -157,9 +157,19 @@ class _Work:
     async def _delete(self, number: int) -> None:
         await self._asked("DELETE", f"/admin/users/{self._person(400 + number)}", {"reason": "measured"})
 
-    def _with_keys(self, since: int, dead: int) -> Callable[[int], None]:
+    def _with_keys(self, since: int, dead: int, *, beside: int = 0) -> Callable[[int], None]:
+        """
+        Give somebody live and dead keys.
+
+        Args:
+            beside: Dead keys of somebody else: writing many rows empties caches, which is not what is compared.
+        """
+
         def prepare(number: int) -> None:
             place = next(_new_numbers) * 1_000_000
+            if beside:
+                fill.add_keys(self._base.url, self._person(450 + number), dead=beside, live=0, since=place)
+                place = next(_new_numbers) * 1_000_000
             fill.add_keys(
                 self._base.url, self._person(since + number), dead=dead, live=LIVE_KEYS, since=place
             )
