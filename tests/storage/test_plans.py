@@ -90,15 +90,28 @@ INSERT INTO czo_auth_organizations (id, name, slug, created_at, updated_at)
 SELECT replace(id, 'u', 'o'), name, id, 1, 1 FROM czo_auth_users LIMIT 50;
 INSERT INTO czo_auth_members (id, organization_id, user_id, role, created_at)
 SELECT replace(id, 'u', 'm'), printf('o%d', 1 + created_at % 50), id, 'owner', 1 FROM czo_auth_users;
+INSERT INTO czo_auth_service_accounts (id, organization_id, name, scopes, enabled, created_at, updated_at)
+SELECT replace(id, 'u', 's'), printf('o%d', 1 + created_at % 50), name, '', 1, 1, 1 FROM czo_auth_users;
+"""
+
+KEYS = """
 INSERT INTO czo_auth_api_keys (
-    id, digest, user_id, organization_id, actor_type, name, prefix, scopes, enabled, created_at, updated_at
+    id, digest, user_id, service_account_id, organization_id, expires_at, actor_type, name, prefix, scopes, enabled,
+    created_at, updated_at
 )
 WITH RECURSIVE each(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM each WHERE n < 5000)
-SELECT printf('k%d', n), printf('d%d', n), printf('u%d', 1 + n % 500), iif(n % 4, NULL, printf('o%d', 1 + n % 50)),
-    'customer', 'Key', 'czo_abcd', '', 1, n, n FROM each;
+SELECT printf('k%d', n), printf('d%d', n), {columns}, 'customer', 'Key', 'czo_abcd', '', 1, n, n FROM each;
 ANALYZE;
 """
-"""Users with keys as most deployments have them: no service accounts, no ends, no ids of other systems."""
+_OF_USERS = "printf('u%d', 1 + n % 500), NULL"
+_OF_ORGANIZATIONS = "printf('o%d', 1 + n % 50)"
+DEPLOYMENTS = {
+    "people without organizations": f"{_OF_USERS}, NULL, NULL",
+    "people with ends": f"{_OF_USERS}, iif(n % 4, NULL, {_OF_ORGANIZATIONS}), iif(n % 2, NULL, n)",
+    "service accounts": f"NULL, printf('s%d', 1 + n % 500), {_OF_ORGANIZATIONS}, NULL",
+    "service accounts with ends": f"NULL, printf('s%d', 1 + n % 500), {_OF_ORGANIZATIONS}, iif(n % 2, NULL, n)",
+}
+"""What keys have in a deployment: their user or service account, organization and end."""
 
 SETTINGS = "SELECT " + ", ".join(
     f"set_config('enable_{name}', 'off', true)" for name in ("seqscan", "mergejoin", "hashjoin")
@@ -126,16 +139,27 @@ async def test_no_statement_reads_a_table_that_grows(storage: Storage) -> None:
     assert read_whole(sent, read, allowed=READ_WHOLE) == {}
 
 
-async def test_statistics_mislead_no_statement(sqlite_url: str) -> None:
-    """SQLite's count NULL as a value: where most rows have it, an index seems to find nothing."""
+@pytest.mark.parametrize("deployment", DEPLOYMENTS)
+async def test_statistics_mislead_no_statement(sqlite_url: str, deployment: str) -> None:
+    """SQLite's count NULL as a value: an index seems useless where most rows have it, or to find few rows by it."""
     await upgrade(sqlite_url)
     with closing(sqlite3.connect(database_path(sqlite_url))) as connection:
-        connection.executescript(FILLED)
+        connection.executescript(FILLED + KEYS.format(columns=DEPLOYMENTS[deployment]))
     storage = open_storage(sqlite_url)
     await storage.start()
     sent = await every_statement(storage, explain_on_sqlite, before=None)
     await storage.close()
     assert read_whole(sent, scanned_on_sqlite, allowed=READ_WHOLE | MISLED) == {}
+    by_null = {
+        (each.method, line)
+        for each in sent
+        for line in each.plan
+        if (found := re.search(r"czo_auth_api_keys USING .*\((\w+)=[^)]*\)", line))
+        and f"api_keys.{found[1]} = " not in each.sql
+        and f"api_keys.{found[1]} IS NULL" in each.sql
+        and each.method not in READ_WHOLE
+    }
+    assert by_null == set()
 
 
 def read_whole(

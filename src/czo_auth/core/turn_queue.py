@@ -24,10 +24,12 @@ class TurnQueue:
     async def wait(self) -> None:
         """Wait until the caller may continue."""
         loop = asyncio.get_running_loop()
-        # Under test, an application is used by one loop after the other, and a closed one answers nobody.
-        if self._queue is None or self._queue.loop is not loop:
-            self._queue = _LoopQueue(loop, self._at_once)
-        await self._queue.wait()
+        # A host may run several loops, each in its own thread, and under test one comes after the other. Read once:
+        # another thread may put the queue of its own loop there at any time.
+        queue = self._queue
+        if queue is None or queue.loop is not loop:
+            queue = self._queue = _LoopQueue(loop, self._at_once)
+        await queue.wait()
 
 
 class _LoopQueue:

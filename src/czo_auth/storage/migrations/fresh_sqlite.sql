@@ -553,19 +553,19 @@ CREATE INDEX {prefix}api_key_quotas_expires_at_ix ON {prefix}api_key_quotas (exp
 --
 CREATE INDEX {prefix}api_key_usage_day_ix ON {prefix}api_key_usage (day)
 --
-CREATE INDEX {prefix}api_keys_created_by_ix ON {prefix}api_keys (created_by) WHERE service_account_id IS NOT NULL
+CREATE INDEX {prefix}api_keys_created_by_ix ON {prefix}api_keys (created_by) WHERE service_account_id IS NOT NULL AND created_by IS NOT NULL
 --
-CREATE INDEX {prefix}api_keys_expires_at_ix ON {prefix}api_keys (expires_at)
+CREATE INDEX {prefix}api_keys_expires_at_ix ON {prefix}api_keys (expires_at) WHERE expires_at IS NOT NULL
 --
-CREATE INDEX {prefix}api_keys_organization_id_created_at_ix ON {prefix}api_keys (organization_id, created_at)
+CREATE INDEX {prefix}api_keys_organization_id_created_at_ix ON {prefix}api_keys (organization_id, created_at) WHERE organization_id IS NOT NULL
 --
 CREATE INDEX {prefix}api_keys_revoked_at_ix ON {prefix}api_keys (revoked_at) WHERE revoked_at IS NOT NULL
 --
 CREATE INDEX {prefix}api_keys_service_account_ix ON {prefix}api_keys (service_account_id, created_at) WHERE service_account_id IS NOT NULL
 --
-CREATE INDEX {prefix}api_keys_user_id_created_at_ix ON {prefix}api_keys (user_id, created_at)
+CREATE INDEX {prefix}api_keys_user_id_created_at_ix ON {prefix}api_keys (user_id, created_at) WHERE user_id IS NOT NULL
 --
-CREATE INDEX {prefix}api_keys_user_id_expires_at_ix ON {prefix}api_keys (user_id, expires_at)
+CREATE INDEX {prefix}api_keys_user_id_expires_at_ix ON {prefix}api_keys (user_id, expires_at) WHERE user_id IS NOT NULL
 --
 CREATE INDEX {prefix}audit_action_sequence_ix ON {prefix}audit (action, sequence)
 --

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
 )
 
 from czo_auth.storage.column_types import Instant, WordList
@@ -36,7 +37,7 @@ def api_keys(make: TableMaker) -> Table:
         Column("scopes", WordList, nullable=False),
         Column("metadata", JSON_VALUE),
         Column("enabled", Boolean, nullable=False),
-        Column("expires_at", Instant, index=True),
+        Column("expires_at", Instant),
         Column("last_used_at", Instant),
         Column("rotated_at", Instant),
         Column("created_at", Instant, nullable=False),
@@ -63,16 +64,18 @@ def api_keys(make: TableMaker) -> Table:
         UniqueConstraint("digest"),
     )
     keys = table.c
-    Index(None, keys.user_id, keys.created_at)
-    Index(None, keys.user_id, keys.expires_at)
-    Index(None, keys.organization_id, keys.created_at)
+    # Without NULL on SQLite, whose statistics (ANALYZE) count it as a value that many keys have: an index seems useless
+    # then, or seems to find few keys by NULL, and every key is read.
+    Index(None, keys.expires_at, sqlite_where=keys.expires_at.is_not(None))
+    Index(None, keys.user_id, keys.created_at, sqlite_where=keys.user_id.is_not(None))
+    Index(None, keys.user_id, keys.expires_at, sqlite_where=keys.user_id.is_not(None))
+    Index(None, keys.organization_id, keys.created_at, sqlite_where=keys.organization_id.is_not(None))
     made = keys.service_account_id.is_not(None)
-    # Without NULL on SQLite, whose statistics (ANALYZE) count it as a value that most keys have: the index would seem
-    # useless, and every key would be read.
     by_service_account = f"{make.prefix}api_keys_service_account_ix"
     Index(by_service_account, keys.service_account_id, keys.created_at, sqlite_where=made)
     # Only for service accounts: a person's own ended keys must not slow down a ban.
-    Index(None, keys.created_by, sqlite_where=made, postgresql_where=made)
+    made_by_somebody = and_(made, keys.created_by.is_not(None))
+    Index(None, keys.created_by, sqlite_where=made_by_somebody, postgresql_where=made)
     # PostgreSQL would combine the entries of all keys that live with those of a user.
     revoked = keys.revoked_at.is_not(None)
     Index(None, keys.revoked_at, sqlite_where=revoked, postgresql_where=revoked)

@@ -1,0 +1,44 @@
+"""Coroutines of one burst continue a few at a time, also where several threads have a loop each."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from czo_auth.core.turn_queue import TurnQueue
+
+
+async def test_few_continue_in_each_turn() -> None:
+    queue, turn, continued = TurnQueue(2), 0, []
+
+    async def one() -> None:
+        await queue.wait()
+        continued.append(turn)
+
+    waiting = [asyncio.create_task(one()) for _ in range(6)]
+    while not all(task.done() for task in waiting):
+        turn += 1
+        await asyncio.sleep(0)
+    assert max(continued.count(each) for each in continued) == 2
+
+
+def test_loops_of_several_threads_do_not_wait_in_each_other() -> None:
+    queue = TurnQueue(2)
+
+    async def many() -> int:
+        async def one() -> int:
+            for _ in range(200):
+                await queue.wait()
+            return 200
+
+        return sum(await asyncio.wait_for(asyncio.gather(*(one() for _ in range(20))), 60))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            loops = [threads.submit(asyncio.run, many()) for _ in range(4)]
+            assert [loop.result() for loop in loops] == [4_000] * 4
+    finally:
+        sys.setswitchinterval(before)
