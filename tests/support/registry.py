@@ -22,7 +22,7 @@ def fetch(
     command: Sequence[str], *, packages: Sequence[str], seconds: float, cwd: Path | None = None
 ) -> None:
     """
-    Install *packages* by *command*; skips the test where they cannot be had.
+    Install *packages* by *command*; skips the test where they cannot be had, fails it where they exclude each other.
 
     The only place that skips for this reason, so that the summary of a run lists all of it under one line of this file.
 
@@ -39,5 +39,16 @@ def fetch(
         )
     except subprocess.TimeoutExpired:
         pytest.skip(f"no registry gave {named}: it took longer than {seconds:g} s")
-    if fetched.returncode != 0:
-        pytest.skip(f"no registry gave {named}: {textwrap.shorten(fetched.stderr, 300, placeholder=' …')}")
+    if fetched.returncode == 0:
+        return
+    if _exclude_each_other(fetched.stderr):
+        pytest.fail(f"{named} cannot be installed together: {fetched.stderr}")
+    pytest.skip(f"no registry gave {named}: {textwrap.shorten(fetched.stderr, 300, placeholder=' …')}")
+
+
+def _exclude_each_other(errors: str) -> bool:
+    """Whether an installer refused our own versions: no registry is to blame for that."""
+    is_absent = "was not found in the package registry" in errors or "there is no version of" in errors
+    return "npm error code ERESOLVE" in errors or (
+        "requirements are unsatisfiable" in errors and not is_absent
+    )
