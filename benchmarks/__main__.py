@@ -27,6 +27,7 @@ from benchmarks import (
     report,
     revocation_rows,
     services_rows,
+    waits,
 )
 from benchmarks.credentials_rows import Plan
 from benchmarks.measure import Row
@@ -42,10 +43,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--base", help="only what is compared with this older commit, served beside today's")
     parser.add_argument("--quick", action="store_true", help="ours and the ceilings only, in two minutes")
-    parser.add_argument("--profile", action="store_true", help="only where the CPU time of writes goes")
+    parser.add_argument(
+        "--profile", action="store_true", help="only where writes and key checks spend their time"
+    )
     arguments = parser.parse_args()
     if arguments.profile or os.environ.get("PROFILE", "") not in ("", "0"):
-        return breakdown.main(["--write"])
+        return breakdown.main(["--write"]) or waits.main(["--write"])
     quick = arguments.quick or os.environ.get("QUICK", "") not in ("", "0")
     base = arguments.base or os.environ.get("BASE", "")
     where = report.machine(quick=quick)

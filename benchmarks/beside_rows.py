@@ -107,7 +107,7 @@ def rows(directory: Path, *, rounds: int) -> list[Row]:
         owner = service.newcomer()
         key = service.new_credential(owner)
         sent_away: list[int] = []
-        beside = _activities(service, directory, owner, sent_away)
+        beside = activities(service, directory, owner, sent_away)
         ratios: dict[str, list[float]] = {what: [] for what in beside}
         idle = []
         for _ in range(rounds):
@@ -161,9 +161,16 @@ def _check(port: int, key: str) -> Load:
     return asyncio.run(paced(port, "/api/auth/forward-auth", key, seconds=_SECONDS))
 
 
-def _activities(
+def activities(
     service: Service, directory: Path, owner: Person, sent_away: list[int]
 ) -> dict[str, Callable[[], Awaitable[object]]]:
+    """
+    Give what a process does beside key checks, by name, on a server that `serving` began in *directory*.
+
+    Args:
+        owner: Whose keys are listed and renamed.
+        sent_away: Gets how many writes each flood was refused.
+    """
     port = service.subject.port
     people = [service.newcomer() for _ in range(BURST)]
     organization = service.new_organization(owner)

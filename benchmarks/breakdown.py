@@ -101,10 +101,7 @@ def main(given: Sequence[str] | None = None) -> int:
     text = _table(found)
     print(text)
     if arguments.write:
-        page = report.PAGE.read_text()
-        head, _, rest = page.partition(BEGIN)
-        _, _, tail = rest.partition(END)
-        report.PAGE.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
+        report.replace_part(BEGIN, END, text)
     return 0
 
 

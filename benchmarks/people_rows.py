@@ -149,12 +149,17 @@ def rows(directory: Path, *, rounds: int, each: int) -> list[Row]:
 
 
 @contextmanager
-def serving(directory: Path, **env: str) -> Iterator[Service]:
-    """Serve on a new database in *directory*, with settings of *env* besides the usual ones."""
+def serving(directory: Path, *, module: str = "czo_auth", **env: str) -> Iterator[Service]:
+    """
+    Serve on a new database in *directory*, with settings of *env* besides the usual ones.
+
+    Args:
+        module: Takes the place of ``czo_auth`` in ``python -m czo_auth serve``.
+    """
     database = directory / "people.sqlite3"
     subject = Subject(
         OURS,
-        [sys.executable, "-m", "czo_auth", "serve", "--host", "127.0.0.1", "--port", "{port}"],
+        [sys.executable, "-m", module, "serve", "--host", "127.0.0.1", "--port", "{port}"],
         env=data.environment(f"sqlite:///{database}", **env),
     )
     with running([subject], directory) as up:

@@ -46,10 +46,7 @@ def write(rows: Sequence[Row], where: dict[str, Any]) -> None:
     document = {"machine": where, "versions": versions, "rows": lines}
     RESULTS.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     CHART.write_text(chart(rows))
-    page = PAGE.read_text()
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    PAGE.write_text(f"{head}{BEGIN}\n{table(rows, where, versions)}\n{END}{tail}")
+    replace_part(BEGIN, END, table(rows, where, versions))
 
 
 def write_against(rows: Sequence[Row], where: dict[str, Any], commit: str) -> None:
@@ -58,11 +55,14 @@ def write_against(rows: Sequence[Row], where: dict[str, Any], commit: str) -> No
     RESULTS.parent.mkdir(exist_ok=True)
     against = RESULTS.with_name(f"against-{commit}.json")
     against.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    written = table(rows, where, {"czo-auth": VERSION}, chart=False)
-    page = PAGE.read_text()
-    head, _, rest = page.partition(AGAINST_BEGIN)
-    _, _, tail = rest.partition(AGAINST_END)
-    PAGE.write_text(f"{head}{AGAINST_BEGIN}\n{written}\n{AGAINST_END}{tail}")
+    replace_part(AGAINST_BEGIN, AGAINST_END, table(rows, where, {"czo-auth": VERSION}, chart=False))
+
+
+def replace_part(begin: str, end: str, text: str) -> None:
+    """Put *text* into the page between two marks, each on a line of its own."""
+    head, _, rest = PAGE.read_text().partition(begin)
+    _, _, tail = rest.partition(end)
+    PAGE.write_text(f"{head}{begin}\n{text}\n{end}{tail}")
 
 
 def table(rows: Sequence[Row], where: dict[str, Any], versions: dict[str, str], *, chart: bool = True) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
-from czo_auth.core.turn_queue import TurnQueue
+import pytest
+
+from czo_auth.core.turn_queue import CROWD, TurnQueue
 
 
 async def test_few_continue_in_each_turn() -> None:
@@ -21,6 +24,29 @@ async def test_few_continue_in_each_turn() -> None:
         turn += 1
         await asyncio.sleep(0)
     assert max(continued.count(each) for each in continued) == 2
+
+
+async def test_of_a_crowd_one_continues_in_each_turn_and_other_threads_may_run_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue, turn = TurnQueue(2), 0
+    continued: list[int] = []
+    moments: list[int] = []
+    monkeypatch.setattr(time, "sleep", lambda seconds: moments.append(turn) if seconds > 0 else None)
+
+    async def one() -> None:
+        await queue.wait()
+        continued.append(turn)
+
+    waiting = [asyncio.create_task(one()) for _ in range(3 * CROWD)]
+    while not all(task.done() for task in waiting):
+        turn += 1
+        await asyncio.sleep(0)
+    by_turn = [continued.count(each) for each in range(1, turn + 1)]
+    # The first two do not wait, and their turn begins the next one.
+    crowd = 2 * CROWD - 2
+    assert by_turn == [2, 0] + [1] * crowd + [2] * (CROWD // 2)
+    assert moments == list(range(2, 2 + crowd))
 
 
 def test_loops_of_several_threads_do_not_wait_in_each_other() -> None:

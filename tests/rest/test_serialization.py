@@ -19,6 +19,7 @@ from czo_auth.asgi.long_lists import (
     ITEMS_AT_ONCE,
     PAUSE_SECONDS,
     PAUSES_AFTER,
+    PAUSES_EVERY,
     in_parts,
     in_turns,
     write_json,
@@ -31,7 +32,7 @@ from czo_auth.rest.routing import Routes
 from czo_auth.rest.serialization import listed, serialize
 
 T = TypeVar("T")
-TURNS = 20
+TURNS = 100
 MANY = TURNS * ITEMS_AT_ONCE + 1
 
 
@@ -79,9 +80,13 @@ async def test_text_is_the_same_as_in_one_piece(answer: Any) -> None:
     assert await write_json(records.dump(answer)) == JSONResponse(records.dump(answer)).body
 
 
-async def test_loop_rests_between_the_parts_of_a_list_that_is_longer_than_a_usual_page() -> None:
-    parts_with_rest = TURNS - PAUSES_AFTER // ITEMS_AT_ONCE
-    assert parts_with_rest > 10
+def rests_after(done: int) -> bool:
+    return done >= PAUSES_AFTER and done % PAUSES_EVERY == 0
+
+
+async def test_loop_rests_now_and_then_in_a_list_that_is_longer_than_a_usual_page() -> None:
+    rests = sum(map(rests_after, range(ITEMS_AT_ONCE, MANY, ITEMS_AT_ONCE)))
+    assert rests > 10
     for work in (
         write_json({"all": [1] * MANY}),
         drained(in_turns([1] * MANY)),
@@ -89,7 +94,7 @@ async def test_loop_rests_between_the_parts_of_a_list_that_is_longer_than_a_usua
     ):
         begun = time.perf_counter()
         await work
-        assert time.perf_counter() - begun >= parts_with_rest * PAUSE_SECONDS
+        assert time.perf_counter() - begun >= rests * PAUSE_SECONDS
 
 
 @pytest.mark.parametrize("count", [ITEMS_AT_ONCE, PAUSES_AFTER, MANY - 1])
@@ -112,7 +117,22 @@ async def test_only_what_comes_after_a_usual_page_waits_for_a_rest(
     ):
         waits.clear()
         await work
-        assert waits == [PAUSE_SECONDS if done >= PAUSES_AFTER else 0 for done in gaps]
+        assert waits == [PAUSE_SECONDS if rests_after(done) else 0 for done in gaps]
+
+
+async def test_other_threads_may_run_after_each_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments: list[float] = []
+    monkeypatch.setattr(time, "sleep", moments.append)
+    for work in (
+        write_json({"all": [1] * MANY}),
+        drained(in_turns([1] * MANY)),
+        drained(in_parts([1] * MANY)),
+    ):
+        moments.clear()
+        await work
+        assert len(moments) == TURNS
+        # No time to sleep is none to wake another thread up.
+        assert min(moments) > 0
 
 
 async def drained(parts: AsyncIterator[Any]) -> None:

@@ -7,20 +7,23 @@ import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final, TypeGuard, TypeVar
 
+from czo_auth.core.interpreter_lock import let_other_threads_run
+
 T = TypeVar("T")
 
-ITEMS_AT_ONCE: Final = 25
-"""How many items of a list are made or written before other requests run; about half a millisecond of work."""
+ITEMS_AT_ONCE: Final = 10
+"""How many items of a list are made or written before other requests run; a fraction of a millisecond of work."""
 
-PAUSES_AFTER: Final = 4 * ITEMS_AT_ONCE
-"""A list with more items is made and written more slowly, with a rest between two parts."""
+PAUSES_AFTER: Final = 100
+"""A list with more items is made and written more slowly, with a rest after every `PAUSES_EVERY`."""
+
+PAUSES_EVERY: Final = 50
 
 PAUSE_SECONDS: Final = 0.001
 """
 How long a rest is. Event loops count in milliseconds: some round less up, others down to no rest.
 
-Without it the loop is never idle while somebody asks for one long list after the other, and a request that just
-arrived waits for many parts before the server can hand it to the loop.
+Without it the loop is never idle while somebody asks for one long list after the other.
 """
 
 
@@ -65,7 +68,10 @@ async def _written(value: object) -> bytes:
 
 
 async def _let_others_run(done: int) -> None:
-    await asyncio.sleep(PAUSE_SECONDS if done >= PAUSES_AFTER else 0)
+    # First those who bring new requests and results from threads of their own, then what they brought.
+    let_other_threads_run()
+    rests = done >= PAUSES_AFTER and done % PAUSES_EVERY == 0
+    await asyncio.sleep(PAUSE_SECONDS if rests else 0)
 
 
 def _encoded(value: object) -> bytes:

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import Final
+
+from czo_auth.core.interpreter_lock import let_other_threads_run
+
+CROWD: Final = 32
+"""
+More waiting coroutines are a crowd. Then only one continues in each turn, and a server's thread that hands over new
+requests may do so before the next. Both cost throughput, so a shorter queue is worked off without them.
+"""
 
 
 class TurnQueue:
@@ -54,7 +63,10 @@ class _LoopQueue:
     def _next(self) -> None:
         """Begin the next turn."""
         self._continued = 0
-        while self._waiting and self._continued < self._at_once:
+        is_crowded = len(self._waiting) > CROWD
+        if is_crowded:
+            let_other_threads_run()
+        while self._waiting and self._continued < (1 if is_crowded else self._at_once):
             future = self._waiting.popleft()
             # One that is done was canceled: its client has disconnected.
             if not future.done():

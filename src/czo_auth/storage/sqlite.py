@@ -29,6 +29,7 @@ from czo_auth.storage.sqlite_file import (
     inherited,
     is_busy,
 )
+from czo_auth.storage.sqlite_sharing import SharingConnection
 from czo_auth.storage.sqlite_watch import HEADER_BYTES, header_of
 from czo_auth.storage.sqlite_worker import SqliteWorker
 from czo_auth.storage.tables import Tables, tables_of
@@ -54,7 +55,7 @@ class SqliteTransactions:
     def __init__(self, path: str, tables: Tables, *, timeout: float) -> None:
         self.writing = SqliteWorker(
             "czo-auth-write",
-            connect=lambda: connect_to_write(path),
+            connect=lambda: connect_to_write(path, factory=SharingConnection),
             begin="BEGIN IMMEDIATE",
             tables=tables,
             timeout=timeout,
@@ -62,7 +63,7 @@ class SqliteTransactions:
         )
         self.reading = SqliteWorker(
             "czo-auth-read",
-            connect=lambda: connect_to_read(path),
+            connect=lambda: connect_to_read(path, factory=SharingConnection),
             begin="BEGIN",
             tables=tables,
             timeout=timeout,

@@ -56,16 +56,21 @@ def create_private(path: str) -> None:
         return
 
 
-def connect_to_write(path: str, *, timeout: float = TIMEOUT_SECONDS) -> sqlite3.Connection:
+def connect_to_write(
+    path: str, *, timeout: float = TIMEOUT_SECONDS, factory: type[sqlite3.Connection] = sqlite3.Connection
+) -> sqlite3.Connection:
     """
     Open a connection that may write; BEGIN and COMMIT are the caller's.
 
     FULL, because a backup code that was used must not come back after a power cut.
 
+    Args:
+        factory: The class of the connection.
+
     Raises:
         sqlite3.Error: It cannot be opened, or not with a write-ahead log.
     """
-    connection = _connect(path, mode="rw", timeout=timeout)
+    connection = _connect(path, mode="rw", timeout=timeout, factory=factory)
     try:
         use_write_ahead_log(connection, timeout=timeout)
         connection.execute("PRAGMA synchronous = FULL")
@@ -76,14 +81,19 @@ def connect_to_write(path: str, *, timeout: float = TIMEOUT_SECONDS) -> sqlite3.
     return connection
 
 
-def connect_to_read(path: str, *, timeout: float = TIMEOUT_SECONDS) -> sqlite3.Connection:
+def connect_to_read(
+    path: str, *, timeout: float = TIMEOUT_SECONDS, factory: type[sqlite3.Connection] = sqlite3.Connection
+) -> sqlite3.Connection:
     """
     Open a connection that cannot write.
+
+    Args:
+        factory: The class of the connection.
 
     Raises:
         sqlite3.Error: It cannot be opened.
     """
-    return _connect(path, mode="ro", timeout=timeout)
+    return _connect(path, mode="ro", timeout=timeout, factory=factory)
 
 
 def use_write_ahead_log(connection: sqlite3.Connection, *, timeout: float) -> None:
@@ -142,7 +152,9 @@ def is_busy(error: BaseException) -> bool:
     return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def _connect(path: str, *, mode: str, timeout: float) -> sqlite3.Connection:
+def _connect(
+    path: str, *, mode: str, timeout: float, factory: type[sqlite3.Connection]
+) -> sqlite3.Connection:
     # Other threads may close it, and only that; two never use it at once.
     connection = sqlite3.connect(
         f"file:{quote(path)}?mode={mode}",
@@ -151,6 +163,7 @@ def _connect(path: str, *, mode: str, timeout: float) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
         cached_statements=256,
+        factory=factory,
     )
     # SQLite's own knows ASCII alone, and searches compare in lower case.
     connection.create_function("lower", 1, _lower, deterministic=True)
