@@ -65,7 +65,6 @@ class Check:
     called: int
     answered: int
     received: int
-    used: int
 
     @property
     def waited(self) -> int:
@@ -103,7 +102,7 @@ def main(given: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _measured(directory: Path, *, rounds: int) -> tuple[Mapping[str, Beside], _Notes]:
+def _measured(directory: Path, *, rounds: int) -> tuple[Mapping[str, Beside], Notes]:
     checks = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
     bare = Subject("hello", granian("benchmarks.hosts.hello:app"))
     numbers = count(1)
@@ -121,18 +120,18 @@ def _measured(directory: Path, *, rounds: int) -> tuple[Mapping[str, Beside], _N
                 for what, act in beside.items():
                     asked = _Asked(service.subject.port, bare.port, key, next(numbers) * 1_000_000)
                     seen.append((what, asyncio.run(_checked(checks, asked, act))))
-    notes = _Notes(directory)
+    notes = Notes(directory)
     found: dict[str, Beside] = {}
     for what, each in seen:
         _add(found.setdefault(what, Beside()), each, notes)
     return found, notes
 
 
-def _add(beside: Beside, seen: _Seen, notes: _Notes) -> None:
+def _add(beside: Beside, seen: _Seen, notes: Notes) -> None:
     checks = []
     for number, (sent, received) in seen.checks.items():
-        handed_over, called, answered, used = notes.checks[number]
-        checks.append(Check(sent, handed_over, called, answered, received, used))
+        handed_over, called, answered = notes.checks[number]
+        checks.append(Check(sent, handed_over, called, answered, received))
     checks.sort(key=lambda check: check.waited)
     slowest = checks[int(len(checks) * (1 - 1 / _SLOWEST)) :]
     beside.slowest += slowest
@@ -147,7 +146,7 @@ def _records(path: Path, width: int) -> Iterator[tuple[int, ...]]:
     return zip(*(numbers[place::width] for place in range(width)), strict=True)
 
 
-class _Notes:
+class Notes:
     """What a server noted; see `benchmarks.hosts.timed_serve.Notes`."""
 
     def __init__(self, directory: Path) -> None:
@@ -158,7 +157,7 @@ class _Notes:
         ]
         self._ends = [turn.ended for turn in self._turns]
         self._collections = list(_records(directory / "collections", 2))
-        self.checks = {number: rest for number, *rest in _records(directory / "checks", 5)}
+        self.checks = {number: rest for number, *rest in _records(directory / "checks", 4)}
 
     def parts_of(self, check: Check) -> Counter[tuple[str, str]]:
         """Divide the time of a check by where it is, and by what the event loop does meanwhile. Unit: nanoseconds."""
@@ -166,6 +165,7 @@ class _Notes:
         for place, begin, end in (
             ("sent, and not handed to the loop", check.sent, check.handed_over),
             ("handed to the loop, and not begun", check.handed_over, check.called),
+            ("begun, and not answered", check.called, check.answered),
             ("on the way back", check.answered, check.received),
         ):
             idle = end - begin
@@ -177,8 +177,6 @@ class _Notes:
                 parts[place, f"wants to run {name}: no core, or not the lock"] += shared - running
                 idle -= shared
             parts[place, "is between two callbacks"] += idle
-        parts["in its own code", "runs it"] = check.used
-        parts["in its own code", "wants to run it"] = check.answered - check.called - check.used
         return parts
 
     def collected_during(self, check: Check) -> int:
@@ -268,7 +266,7 @@ async def _answered(reader: asyncio.StreamReader) -> None:
             await reader.readexactly(int(line.partition(b":")[2]))
 
 
-def _table(found: Mapping[str, Beside], notes: _Notes) -> str:
+def _table(found: Mapping[str, Beside], notes: Notes) -> str:
     lines = [
         "| beside | p99, ms | a hello's, ms | the slowest hundredth, where they are | meanwhile the event loop | ms |",
         "| --- | ---: | ---: | --- | --- | ---: |",

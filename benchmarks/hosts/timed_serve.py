@@ -39,7 +39,7 @@ class Notes:
     Attributes:
         turns: Each callback: when it began and ended, its thread's CPU time, and the place of its name in *names*.
         checks: Each numbered request: its number, when the server handed it to the loop, when the application was
-            called and when it had answered, and the CPU time of the loop's thread in between.
+            called and when it had answered.
         collections: Each run of the garbage collector, in whatever thread: when it began and ended.
     """
 
@@ -95,15 +95,14 @@ class Notes:
             if scope["type"] != "http":
                 await serve(server, scope, receive, send)
                 return
-            called, used = time.monotonic_ns(), time.thread_time_ns()
+            called = time.monotonic_ns()
             task: Any = asyncio.current_task()
             handed_over = self._handed_over.pop(id(task.get_coro()), called)
             number = next((value for name, value in scope["headers"] if name == NUMBER), None)
-            _served.set(_name_of(scope) if number is None else "another check")
+            _served.set(_name_of(scope) if number is None else "a key check")
             await serve(server, scope, receive, send)
             if number is not None:
-                answered, used = time.monotonic_ns(), time.thread_time_ns() - used
-                self.checks.extend((int(number), handed_over, called, answered, used))
+                self.checks.extend((int(number), handed_over, called, time.monotonic_ns()))
 
         return checked
 
