@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,11 +11,8 @@ import httpx
 import pytest
 
 from czo_auth.asgi.authentication import AuthMiddleware
-from czo_auth.core.api_keys.quota import Quota
-from czo_auth.core.errors import QuotaExceeded, StorageUnavailable
+from czo_auth.core.errors import StorageUnavailable
 from czo_auth.core.events.types import AuditFilter
-from czo_auth.core.flows.api_keys.quotas import SpendQuotas
-from czo_auth.core.transaction import Transaction, Transactions
 from tests.contract.acting import create_key, listed_keys
 from tests.contract.addresses import OFFICE, PROXY, STREET, host, via
 from tests.contract.api import Answer, new_client
@@ -112,44 +108,6 @@ async def test_quota_holds_for_all_processes_together(deploy: Deploy) -> None:
     answers = await asyncio.gather(*(use(one, key) for _ in range(65) for one in (timed, other)))
     assert sorted({answer.status_code for answer in answers}) == [200, 429]
     assert sum(answer.status_code == 200 for answer in answers) == 100
-
-
-class Interrupted:
-    """Transactions of a deployment; when one is done, something else happens before who waits for it goes on."""
-
-    def __init__(self, transactions: Transactions, event: Callable[[], None]) -> None:
-        self._transactions = transactions
-        self._event = event
-
-    async def run(self, step: Callable[[Transaction], Any]) -> Any:
-        found = await self._transactions.run(step)
-        self._event()
-        return found
-
-
-@pytest.mark.timeout(60)
-async def test_uses_that_come_in_the_turn_in_which_a_block_was_reserved_are_answered(deploy: Deploy) -> None:
-    """Others may have used that block already. A worker that waits for it in vain answers nobody any more."""
-    timed = await deploy()
-    quota, now = Quota(maximum=20, period="day", counter_id="a key"), timed.time()
-    uses: list[asyncio.Task[bool]] = []
-
-    async def passes_once() -> bool:
-        try:
-            await spend.spend(quota, now=now)
-        except QuotaExceeded:
-            return False
-        return True
-
-    def arrive() -> None:
-        uses.extend(asyncio.create_task(passes_once()) for _ in range(3))
-
-    transactions: Any = Interrupted(timed.auth.services.transactions, arrive)
-    spend = SpendQuotas(transactions)
-    arrive()
-    while not all(use.done() for use in uses):
-        await asyncio.wait(uses)
-    assert sum(use.result() for use in uses) == 20
 
 
 async def test_block_that_was_not_used_is_given_back_at_a_clean_stop(deploy_sqlite: Deploy) -> None:

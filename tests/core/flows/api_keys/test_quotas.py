@@ -20,13 +20,21 @@ from tests.core.flows.deployment import NOW, Deployment
 SECOND = timedelta(seconds=1)
 
 
-class Counted:
-    """The transactions of a deployment, with how many were run; they fail while it is told so."""
+class Watched:
+    """
+    The transactions of a deployment.
+
+    Attributes:
+        runs: How many were run.
+        is_down: They fail while it is set.
+        when_done: Called when one is done, before who waits for it goes on.
+    """
 
     def __init__(self, deployment: Deployment) -> None:
         self._transactions = deployment.transactions
         self.runs = 0
         self.is_down = False
+        self.when_done: Callable[[], None] = lambda: None
 
     async def run(self, step: Callable[[Transaction], Any], context: object = None) -> Any:
         self.runs += 1
@@ -34,7 +42,9 @@ class Counted:
         await asyncio.sleep(0)
         if self.is_down:
             raise StorageUnavailable
-        return await self._transactions.run(step)
+        found = await self._transactions.run(step)
+        self.when_done()
+        return found
 
     async def read(self, step: Callable[[Transaction], Any], context: object = None) -> Any:
         return await self._transactions.read(step)
@@ -55,13 +65,13 @@ async def passes(spending: SpendQuotas, quota: Quota, count: int, *, now: dateti
 
 
 async def test_block_is_asked_for_once_however_many_wait_for_it(deployment: Deployment) -> None:
-    counted = Counted(deployment)
-    spending, quota = SpendQuotas(counted), a_quota(400)
+    watched = Watched(deployment)
+    spending, quota = SpendQuotas(watched), a_quota(400)
     assert await passes(spending, quota, 20) == 20
-    assert counted.runs == 1
+    assert watched.runs == 1
     assert await passes(spending, quota, 500) == 380
     # Twenty blocks of twenty, and one question that found nothing left.
-    assert counted.runs <= 21
+    assert watched.runs <= 21
 
 
 async def test_processes_together_let_the_quota_pass_and_not_one_more(deployment: Deployment) -> None:
@@ -72,15 +82,15 @@ async def test_processes_together_let_the_quota_pass_and_not_one_more(deployment
 
 
 async def test_flood_on_a_quota_that_is_used_up_does_not_ask_the_database(deployment: Deployment) -> None:
-    counted = Counted(deployment)
-    spending, quota = SpendQuotas(counted), a_quota(1)
+    watched = Watched(deployment)
+    spending, quota = SpendQuotas(watched), a_quota(1)
     assert await passes(spending, quota, 2) == 1
-    before = counted.runs
+    before = watched.runs
     assert await passes(spending, quota, 100) == 0
-    assert counted.runs == before
+    assert watched.runs == before
     with pytest.raises(QuotaExceeded) as refused:
         await spending.spend(quota, now=NOW + ASK_AGAIN)
-    assert counted.runs == before + 1
+    assert watched.runs == before + 1
     midnight = datetime(NOW.year, NOW.month, NOW.day, tzinfo=UTC) + timedelta(days=1)
     assert refused.value.retry_after == int((midnight - NOW - ASK_AGAIN).total_seconds())
 
@@ -105,21 +115,21 @@ async def test_what_is_left_is_reported_as_far_as_it_is_known(deployment: Deploy
 
 
 async def test_outage_stops_what_needs_a_block_and_leaves_no_trace(deployment: Deployment) -> None:
-    counted = Counted(deployment)
-    spending, quota = SpendQuotas(counted), a_quota(40)
+    watched = Watched(deployment)
+    spending, quota = SpendQuotas(watched), a_quota(40)
     await spending.spend(quota, now=NOW)
-    counted.is_down = True
+    watched.is_down = True
     await spending.spend(quota, now=NOW)
     results = await asyncio.gather(
         *(spending.spend(quota, now=NOW) for _ in range(5)), return_exceptions=True
     )
     assert all(isinstance(result, StorageUnavailable) for result in results)
-    counted.is_down = False
+    watched.is_down = False
     assert await passes(spending, quota, 60) == 38
 
 
 async def test_request_that_is_cancelled_takes_nothing_from_the_others(deployment: Deployment) -> None:
-    spending, quota = SpendQuotas(Counted(deployment)), a_quota(40)
+    spending, quota = SpendQuotas(Watched(deployment)), a_quota(40)
     first = asyncio.create_task(spending.spend(quota, now=NOW))
     second = asyncio.create_task(spending.spend(quota, now=NOW))
     await asyncio.sleep(0)
@@ -150,3 +160,29 @@ async def test_memory_of_blocks_is_bounded(deployment: Deployment, monkeypatch: 
     assert [await passes(spending, quota, 1) for quota in many] == [0] * 6
     await spending.spend(a_quota(1), now=NOW + timedelta(days=1))
     assert len(spending._blocks) <= 2
+
+
+@pytest.mark.timeout(60)
+async def test_uses_that_come_in_the_turn_in_which_a_block_was_reserved_are_answered(
+    deployment: Deployment,
+) -> None:
+    """Others may have used that block already. A worker that waits for it in vain answers nobody any more."""
+    watched, quota = Watched(deployment), a_quota(20)
+    spending = SpendQuotas(watched)
+    uses: list[asyncio.Task[bool]] = []
+
+    async def passes_once() -> bool:
+        try:
+            await spending.spend(quota, now=NOW)
+        except QuotaExceeded:
+            return False
+        return True
+
+    def arrive() -> None:
+        uses.extend(asyncio.create_task(passes_once()) for _ in range(3))
+
+    watched.when_done = arrive
+    arrive()
+    while not all(use.done() for use in uses):
+        await asyncio.wait(uses)
+    assert sum(use.result() for use in uses) == 20
