@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from czo_auth.core.turn_queue import CROWD, TurnQueue
+from czo_auth.core.turn_queue import MANY_WAITING, TurnQueue
 
 
 async def test_few_continue_in_each_turn() -> None:
@@ -26,7 +26,7 @@ async def test_few_continue_in_each_turn() -> None:
     assert max(continued.count(each) for each in continued) == 2
 
 
-async def test_of_a_crowd_one_continues_in_each_turn_and_other_threads_may_run_before(
+async def test_of_many_waiting_one_continues_in_each_turn_and_other_threads_may_run_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     queue, turn = TurnQueue(2), 0
@@ -38,15 +38,15 @@ async def test_of_a_crowd_one_continues_in_each_turn_and_other_threads_may_run_b
         await queue.wait()
         continued.append(turn)
 
-    waiting = [asyncio.create_task(one()) for _ in range(3 * CROWD)]
+    waiting = [asyncio.create_task(one()) for _ in range(3 * MANY_WAITING)]
     while not all(task.done() for task in waiting):
         turn += 1
         await asyncio.sleep(0)
     by_turn = [continued.count(each) for each in range(1, turn + 1)]
     # The first two do not wait, and their turn begins the next one.
-    crowd = 2 * CROWD - 2
-    assert by_turn == [2, 0] + [1] * crowd + [2] * (CROWD // 2)
-    assert moments == list(range(2, 2 + crowd))
+    limited = 2 * MANY_WAITING - 2
+    assert by_turn == [2, 0] + [1] * limited + [2] * (MANY_WAITING // 2)
+    assert moments == list(range(2, 2 + limited))
 
 
 def test_loops_of_several_threads_do_not_wait_in_each_other() -> None:

@@ -8,9 +8,9 @@ from typing import Final
 
 from czo_auth.core.interpreter_lock import let_other_threads_run
 
-CROWD: Final = 32
+MANY_WAITING: Final = 32
 """
-More waiting coroutines are a crowd. Then only one continues in each turn, and a server's thread that hands over new
+While more coroutines wait, only one continues in each turn, and a server's thread that hands over new
 requests may do so before the next. Both cost throughput, so a shorter queue is worked off without them.
 """
 
@@ -63,10 +63,10 @@ class _LoopQueue:
     def _next(self) -> None:
         """Begin the next turn."""
         self._continued = 0
-        is_crowded = len(self._waiting) > CROWD
-        if is_crowded:
+        many_wait = len(self._waiting) > MANY_WAITING
+        if many_wait:
             let_other_threads_run()
-        while self._waiting and self._continued < (1 if is_crowded else self._at_once):
+        while self._waiting and self._continued < (1 if many_wait else self._at_once):
             future = self._waiting.popleft()
             # One that is done was canceled: its client has disconnected.
             if not future.done():

@@ -8,7 +8,7 @@ from typing import Any, Final
 from czo_auth.core.interpreter_lock import let_other_threads_run
 
 ROWS_AT_ONCE: Final = 10
-"""Rows that are fetched, and made into records, before other threads run; a fraction of a millisecond of work."""
+"""Rows that are fetched, and made into records, before other threads run."""
 
 
 class SharingCursor(sqlite3.Cursor):
