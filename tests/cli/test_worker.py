@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -24,7 +25,32 @@ def _held_signals() -> Iterator[None]:
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-@pytest.mark.usefixtures("_held_signals")
+@pytest.fixture
+def _collector() -> Iterator[None]:
+    """Python's own thresholds, and afterwards those that the tests have."""
+    before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    yield
+    gc.set_threshold(*before)
+
+
+@pytest.mark.usefixtures("_held_signals", "_collector")
+async def test_worker_collects_old_garbage_rarely_and_young_garbage_in_small_parts(
+    migrated_sqlite_url: str,
+) -> None:
+    worker = Worker(Auth(settings(migrated_sqlite_url)), supervisor=os.getppid())
+    loop = asyncio.get_running_loop()
+    await worker.started()
+    try:
+        youngest, middle, oldest = gc.get_threshold()
+    finally:
+        await worker.ending()
+        loop.remove_signal_handler(signal.SIGTERM)
+    assert youngest * middle <= 700 * 10 / 2
+    assert youngest * middle * oldest >= 700 * 10 * 10 * 5
+
+
+@pytest.mark.usefixtures("_held_signals", "_collector")
 async def test_worker_that_is_signaled_twice_at_once_ends_once(migrated_sqlite_url: str) -> None:
     """SIGTERM to the whole group comes twice, the supervisor's after the terminal's; granian blocks at a second end."""
     worker = Worker(Auth(settings(migrated_sqlite_url)), supervisor=os.getppid())

@@ -37,6 +37,8 @@ _KILL_AFTER_SECONDS = 12
 _ORPHAN_CHECK_SECONDS = 1.0
 _SAME_SIGNAL_SECONDS = 0.2
 _READY_WITHIN_SECONDS = 30.0
+_COLLECTOR_THRESHOLDS = (300, 10, 200)
+"""New containers, collections of the youngest and of the middle generation: see `gc.set_threshold`."""
 
 
 def serve(settings: Settings, *, when_ready: Callable[[Settings], None]) -> None:
@@ -209,6 +211,7 @@ class Worker(Server):
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._end)
         self._watch = asyncio.create_task(self._end_as_an_orphan())
         await super().started()
+        _collect_old_objects_rarely()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     async def ending(self) -> None:
@@ -241,6 +244,18 @@ def _without_collecting() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def _collect_old_objects_rarely() -> None:
+    """
+    Let this process's garbage collector stop it for short times only, as far as it can.
+
+    Nothing else runs while it goes through a generation. The oldest one holds all that is remembered, and with Python's
+    thresholds long lists alone had it gone through all the time. Few cycles live long enough to get there.
+    """
+    # An incremental collector has no oldest generation to wait for.
+    if gc.get_threshold()[2]:
+        gc.set_threshold(*_COLLECTOR_THRESHOLDS)
 
 
 def _free_address(host: str, port: int) -> tuple[str, int]:
