@@ -20,7 +20,7 @@ from czo_auth.storage import Storage, open_storage, user_search
 from czo_auth.storage.migrate import add_search_index, current_revision, upgrade
 from czo_auth.storage.migrations import HEAD
 from czo_auth.storage.sqlite_file import database_path
-from czo_auth.storage.user_search import trigram_query
+from czo_auth.storage.user_search import rare_part, trigram_query
 from tests.migrations.databases import execute, fetch_rows, upgrade_to
 from tests.storage.test_plans import explain_on_postgresql, explain_on_sqlite
 from tests.support.postgres import PostgresServer
@@ -279,6 +279,7 @@ async def test_search_by_a_text_uses_the_index(crowded: Storage) -> None:
     """Among many users that the database knows about, and without any setting of the planner."""
     sent = await plans_of(crowded, UserFilter(text="person17@"))
     assert await found_by(Rows(crowded), "person17@") == ([number_id(17)], 1)
+    sent = [(sql, plan) for sql, plan in sent if is_sqlite(crowded) or "ILIKE" in sql]
     assert len(sent) >= 2
     for sql, plan in sent:
         if is_sqlite(crowded):
@@ -290,12 +291,51 @@ async def test_search_by_a_text_uses_the_index(crowded: Storage) -> None:
             assert "czo_auth_users_search_ix" in str(read), (sql, plan)
 
 
+@pytest.mark.parametrize("crowded", ["crowded_postgres_url"], indirect=True)
+async def test_postgresql_is_not_asked_for_trigrams_that_all_users_have(crowded: Storage) -> None:
+    """Its index would go through the users of each, so that a search costs more the more users there are."""
+    sent = await plans_of(crowded, UserFilter(text="Person17@example.com"))
+    assert await found_by(Rows(crowded), "Person17@example.com") == ([number_id(17)], 1)
+    read = [reads_of_users(plan)[0] for sql, plan in sent if "ILIKE" in sql]
+    assert len(read) == 2
+    for each in read:
+        conditions = re.findall(r"~~\* '([^']*)'", str([index["Index Cond"] for index in index_scans(each)]))
+        assert conditions == ["%on17@%", "%on17@%"], each
+
+
+@pytest.mark.parametrize(
+    ("searched", "pattern"),
+    [
+        ("person17@", "%on17@%"),
+        ("PERSON17@Example.com", "%ON17@%"),
+        ("person17_%/@example", "%on17/_%"),
+        ("17@example.com, 18@", "%17@% 18@%"),
+        ("1/17@example", "%//17@%"),
+        ("n17@", None),
+        ("person", None),
+        ("example.com", None),
+        ("e", None),
+        ("", None),
+        ("a-b-c", None),
+        ("stra\u00dfe17@example.com", None),
+    ],
+)
+def test_part_that_few_users_have(searched: str, pattern: str | None) -> None:
+    users = [f"person{number}@example.com\nPerson {number}" for number in range(0, 100_000, 997)]
+    assert rare_part(searched, users) == pattern
+    assert rare_part(searched, ()) is None
+
+
 async def test_page_of_a_text_that_everybody_has_ends_early(
     crowded: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(user_search, "MAX_LISTED", 50)
     monkeypatch.setattr(user_search, "MAX_CANDIDATES", 100)
-    page = [plan for sql, plan in await plans_of(crowded, UserFilter(text="person")) if "ORDER BY" in sql]
+    page = [
+        plan
+        for sql, plan in await plans_of(crowded, UserFilter(text="person"))
+        if "ORDER BY" in sql and "LIKE" in sql.upper()
+    ]
     (plan,) = page
     if is_sqlite(crowded):
         assert plan[0] == "SCAN czo_auth_users USING INDEX sqlite_autoindex_czo_auth_users_1"
@@ -339,6 +379,12 @@ def reads_of_users(node: dict[str, Any]) -> list[dict[str, Any]]:
     """Find what PostgreSQL does with the table of users."""
     inner = [read for each in node.get("Plans", ()) for read in reads_of_users(each)]
     return [node, *inner] if node.get("Relation Name") == "czo_auth_users" else inner
+
+
+def index_scans(node: dict[str, Any]) -> list[dict[str, Any]]:
+    """Find where a plan of PostgreSQL reads an index for a bitmap."""
+    inner = [scan for each in node.get("Plans", ()) for scan in index_scans(each)]
+    return [node, *inner] if node["Node Type"] == "Bitmap Index Scan" else inner
 
 
 def number_id(number: int) -> str:

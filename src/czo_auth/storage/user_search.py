@@ -9,8 +9,12 @@ rows; triggers maintain both. Where the database has no such index, every user i
 
 from __future__ import annotations
 
+import re
 import sqlite3
+from collections.abc import Iterable, Sequence
 from contextlib import closing
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 from sqlalchemy import (
@@ -21,6 +25,7 @@ from sqlalchemy import (
     func,
     inspect,
     literal_column,
+    or_,
     select,
     table,
     text,
@@ -102,6 +107,31 @@ def drop_search_index(connection: sqlite3.Connection, tables: Tables) -> None:
         connection.execute(f"DROP TRIGGER IF EXISTS {name}")
     for name in (tables.user_search_table, tables.user_numbers_table):
         connection.execute(f"DROP TABLE IF EXISTS {name}")
+
+
+def user_contains(connection: Connection, tables: Tables, searched: str) -> ColumnElement[bool]:
+    """
+    Return the condition that the address or the name of a user contains *searched*, whatever the case.
+
+    It is made for the users of now, and for one statement of this transaction.
+    """
+    users = tables.users
+    texts: tuple[ColumnElement[str], ...] = (users.c.email, users.c.name)
+    if connection.dialect.name == "sqlite":
+        return sqlite_candidates(connection, tables, searched) & _contain(texts, searched)
+    # The planner selects the index by itself, but only if the plan is made for this text.
+    connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
+    pattern = rare_part(searched, _some_texts(connection, tables) if len(searched) > _SIZE else ())
+    if pattern is None:
+        return _contain(texts, searched)
+    # As an expression that is not indexed, or the index would be asked for the whole text nevertheless.
+    return or_(*(each.ilike(pattern, escape=_ESCAPE) for each in texts)) & _contain(
+        [each.concat("") for each in texts], searched
+    )
+
+
+def _contain(texts: Iterable[ColumnElement[str]], searched: str) -> ColumnElement[bool]:
+    return or_(*(each.icontains(searched, autoescape=True) for each in texts))
 
 
 def trigram_query(searched: str) -> str | None:
@@ -230,11 +260,67 @@ def _indexed(column: str) -> str:
 
 # --- PostgreSQL ---
 
+_SIZE: Final = 3
+_SAMPLE: Final = 50
+_FREQUENT_SHARE: Final = 0.9
+_ESCAPE: Final = "/"
+_NOT_LITERAL: Final = re.compile(f"[%_{_ESCAPE}]")
+_NO_WORD: Final = re.compile(r"[\W_]")
+_IS_INDEXED: Final = re.compile(r"\w\w.|.\w\w")
+"""Of three characters, the trigrams of ``pg_trgm``: the word goes on, begins or ends."""
 _FIND_INDEX: Final = text("SELECT to_regclass(:name)")
 _FIND_EXTENSION: Final = text(
     "SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace "
     "WHERE extname = 'pg_trgm'"
 )
+
+
+def rare_part(searched: str, texts: Sequence[str]) -> str | None:
+    """
+    Return the LIKE pattern of what *searched* has beside the trigrams that nearly all users have.
+
+    PostgreSQL's index goes through the users of each trigram of a pattern: ``example.com`` costs it more than anything
+    else in ``ada@example.com``, and excludes nobody.
+
+    Args:
+        texts: Address and name of some users.
+
+    Returns:
+        None if *searched* is to be looked up as it is: it has no frequent trigram, or no other one.
+    """
+    # Where letters fold together with their neighbors, a part of a text may not be found where the text is.
+    if not texts or not searched.isascii():
+        return None
+    most = len(texts) * _FREQUENT_SHARE
+    words, among = _words(searched), [f" {_words(each)} " for each in texts]
+    keeps = [False] * len(searched)
+    for at in range(len(words) - _SIZE + 1):
+        trigram = words[at : at + _SIZE]
+        if _IS_INDEXED.fullmatch(trigram) and sum(trigram in each for each in among) < most:
+            keeps[at : at + _SIZE] = [True] * _SIZE
+    if all(keeps) or not any(keeps):
+        return None
+    parts = (
+        "".join(kept for kept, _ in run)
+        for keep, run in groupby(zip(searched, keeps, strict=True), itemgetter(1))
+        if keep
+    )
+    return "%" + "%".join(_NOT_LITERAL.sub(rf"{_ESCAPE}\g<0>", each) for each in parts) + "%"
+
+
+def _words(text: str) -> str:
+    """Return *text* as ``pg_trgm`` sees it: words in lower case, and all that is between them alike."""
+    return _NO_WORD.sub(" ", text.lower())
+
+
+def _some_texts(connection: Connection, tables: Tables) -> list[str]:
+    """Return address and name of some of the oldest and of some of the newest users."""
+    users = tables.users
+    one = users.c.email.concat("\n").concat(users.c.name)
+    found: list[str] = []
+    for order in (users.c.id, users.c.id.desc()):
+        found += connection.execute(select(one).order_by(order).limit(_SAMPLE)).scalars()
+    return found
 
 
 def _install_on_postgresql(connection: Connection, tables: Tables) -> None:

@@ -36,7 +36,7 @@ from czo_auth.core.users.user import User
 from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store, columns, from_row, values
 from czo_auth.storage.tables import Tables
-from czo_auth.storage.user_search import has_search_index, sqlite_candidates
+from czo_auth.storage.user_search import has_search_index, user_contains
 
 _DERIVED = ("has_factor", "has_totp", "has_passkey", "renew_by")
 """Fields of a user that are read from the rows of their factors."""
@@ -176,15 +176,13 @@ class SqlUsers(Store, Users):
         self._change(user_id, now, credential_version=self._tables.users.c.credential_version + 1)
 
     def search(self, matching: UserFilter, *, page: PageQuery) -> Sequence[User]:
-        statement = self._select().where(self._matches(matching), self._may_contain(matching.text))
+        statement = self._select().where(self._matches(matching))
         return [from_row(User, row) for row in self._page_by_id(statement, self._tables.users, page)]
 
     def count(self, matching: UserFilter = EVERYBODY, *, up_to: int | None = None) -> int:
         users, factors = self._tables.users, self._tables.factors
         joined = users.outerjoin(factors, factors.c.user_id == users.c.id)
-        conditions = (
-            () if matching == EVERYBODY else (self._matches(matching), self._may_contain(matching.text))
-        )
+        conditions = () if matching == EVERYBODY else (self._matches(matching),)
         return self._count_up_to(users if matching.two_factor is None else joined, *conditions, up_to=up_to)
 
     def has_search_index(self) -> bool:
@@ -332,8 +330,7 @@ class SqlUsers(Store, Users):
         users, text = self._tables.users, matching.text
         wanted: list[ColumnElement[bool]] = [true()]
         if text is not None:
-            in_email = users.c.email.icontains(text, autoescape=True)
-            wanted.append(in_email | users.c.name.icontains(text, autoescape=True))
+            wanted.append(user_contains(self._connection, self._tables, text))
         if matching.status is not None:
             is_free, is_verified = users.c.banned_at.is_(None), users.c.email_verified
             states = {
@@ -348,16 +345,6 @@ class SqlUsers(Store, Users):
             is_on = _has_two_factors(self._tables)
             wanted.append(is_on if matching.two_factor else not_(is_on))
         return and_(*wanted)
-
-    def _may_contain(self, searched: str | None) -> ColumnElement[bool]:
-        """Narrow a search to the candidates of the index, or to all users where that is cheaper."""
-        if searched is None:
-            return true()
-        if self._connection.dialect.name == "postgresql":
-            # The planner selects the index by itself, but only if the plan is made for this text.
-            self._connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
-            return true()
-        return sqlite_candidates(self._connection, self._tables, searched)
 
     def _change(self, user_id: str, now: datetime, **changes: object) -> None:
         users = self._tables.users
