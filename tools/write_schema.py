@@ -13,7 +13,7 @@ import czo_auth.storage
 from czo_auth.storage.fresh_schema import PREFIX, SCRIPT, SEPARATOR
 from czo_auth.storage.migrate import migrate_from_the_first
 from czo_auth.storage.tables import Tables
-from czo_auth.storage.user_search import drop_search_index
+from czo_auth.storage.user_search_index import drop_search_index
 
 _PLACEHOLDER = "prefix_that_occurs_9"
 """No other name contains it."""

@@ -41,7 +41,10 @@ SMALL = frozenset(
 
 _COUNTS = "the overview of the administrators and the doctor count everybody"
 _TEXT = "a text is looked for anywhere in names and addresses, and few may match"
-_USERS = "filters and texts under three characters that few match read everybody; test_user_search.py has the others"
+_USERS = (
+    "filters and texts under three characters that few match read everybody; "
+    "test_user_search_plans.py has the others"
+)
 _OPERATOR = "a command of the operator, which goes through everything"
 _HOLDERS = "goes through the holders of an actor type, who may be everybody"
 _KEYS = "filters that few keys meet read every key; those that ended are deleted in time"

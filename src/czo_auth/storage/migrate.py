@@ -28,7 +28,7 @@ from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.migrations import HEAD, OLDEST_COMPATIBLE
 from czo_auth.storage.sqlite_file import connect_to_read, connect_to_write, create_private, database_path
 from czo_auth.storage.tables import DEFAULT_PREFIX, Tables, version_table_of
-from czo_auth.storage.user_search import install_search_index
+from czo_auth.storage.user_search_index import install_search_index
 
 TIMEOUT_SECONDS: Final = 120.0
 """How long a process waits while another one migrates."""

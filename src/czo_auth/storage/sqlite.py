@@ -34,7 +34,7 @@ from czo_auth.storage.sqlite_watch import HEADER_BYTES, header_of
 from czo_auth.storage.sqlite_worker import SqliteWorker
 from czo_auth.storage.tables import Tables, tables_of
 from czo_auth.storage.transaction import bound
-from czo_auth.storage.user_search import drop_search_triggers, sqlite_has_trigrams
+from czo_auth.storage.user_search_index import drop_search_triggers, sqlite_has_trigrams
 
 if TYPE_CHECKING:
     from czo_auth.storage.facts import DatabaseFacts

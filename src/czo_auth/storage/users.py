@@ -36,7 +36,8 @@ from czo_auth.core.users.user import User
 from czo_auth.storage.locks import acquire_lock
 from czo_auth.storage.store import Store, columns, from_row, values
 from czo_auth.storage.tables import Tables
-from czo_auth.storage.user_search import has_search_index, user_contains
+from czo_auth.storage.user_search import user_contains
+from czo_auth.storage.user_search_index import has_search_index
 
 _DERIVED = ("has_factor", "has_totp", "has_passkey", "renew_by")
 """Fields of a user that are read from the rows of their factors."""

@@ -15,4 +15,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """See `czo_auth.storage.user_search`."""
+    """See `czo_auth.storage.user_search_index`."""
