@@ -105,11 +105,11 @@ async def rename(timed: Timed, principal: Principal, name: str) -> object:
 
 
 async def make_key(timed: Timed, principal: Principal, name: str) -> object:
-    return await timed.runtime.manage_api_keys.create(NewApiKey(name=name), **how(timed, principal))
+    return await timed.runtime.create_api_keys.create(NewApiKey(name=name), **how(timed, principal))
 
 
 async def rename_key(timed: Timed, principal: Principal, name: str) -> object:
-    made = await timed.runtime.manage_api_keys.create(NewApiKey(name="k"), **how(timed, principal))
+    made = await timed.runtime.create_api_keys.create(NewApiKey(name="k"), **how(timed, principal))
     changes = ApiKeyChanges(given=frozenset({"name"}), name=name)
     return await timed.runtime.manage_api_keys.change(made.api_key.id, changes, **how(timed, principal))
 
@@ -160,7 +160,7 @@ async def test_metadata_is_bounded_in_process(timed_sqlite: Timed) -> None:
         deep = {"a": deep}
     for metadata in (LARGE, circle, deep, {"when": object()}, {"n": float("nan")}, {"é" * 2047: ""}):
         for attempt in (
-            runtime.manage_api_keys.create(
+            runtime.create_api_keys.create(
                 NewApiKey(name="k", metadata=metadata), **how(timed_sqlite, principal)
             ),
             runtime.manage_organizations.create(

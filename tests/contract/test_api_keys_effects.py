@@ -182,7 +182,7 @@ async def test_creation_that_began_before_makes_no_key_that_outlives_the_end(tim
         )
 
     async def create(principal: Principal) -> None:
-        await timed.auth.manage_api_keys.create(
+        await timed.auth.create_api_keys.create(
             NewApiKey(name="late"), context=Context(now=timed.time.now).of(principal)
         )
 

@@ -70,7 +70,7 @@ class Deployment:
 
     async def api_key(self, owner: Person, organization: Organization | None = None) -> str:
         """Let *owner* create a key, scoped to *organization* if given."""
-        created = await self.auth.manage_api_keys.create(
+        created = await self.auth.create_api_keys.create(
             NewApiKey(
                 name="deploy",
                 organization_id=organization.id if organization else None,

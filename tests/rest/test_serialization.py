@@ -87,11 +87,7 @@ def rests_after(done: int) -> bool:
 async def test_loop_rests_now_and_then_in_a_list_that_is_longer_than_a_usual_page() -> None:
     rests = sum(map(rests_after, range(ITEMS_AT_ONCE, MANY, ITEMS_AT_ONCE)))
     assert rests > 10
-    for work in (
-        write_json({"all": [1] * MANY}),
-        drained(in_turns([1] * MANY)),
-        drained(in_parts([1] * MANY)),
-    ):
+    for work in written_and_read(MANY):
         begun = time.perf_counter()
         await work
         assert time.perf_counter() - begun >= rests * PAUSE_SECONDS
@@ -110,11 +106,7 @@ async def test_only_what_comes_after_a_usual_page_waits_for_a_rest(
 
     monkeypatch.setattr(asyncio, "sleep", noted)
     gaps = range(ITEMS_AT_ONCE, count, ITEMS_AT_ONCE)
-    for work in (
-        write_json({"all": [1] * count}),
-        drained(in_turns([1] * count)),
-        drained(in_parts([1] * count)),
-    ):
+    for work in written_and_read(count):
         waits.clear()
         await work
         assert waits == [PAUSE_SECONDS if rests_after(done) else 0 for done in gaps]
@@ -123,16 +115,18 @@ async def test_only_what_comes_after_a_usual_page_waits_for_a_rest(
 async def test_other_threads_may_run_after_each_part(monkeypatch: pytest.MonkeyPatch) -> None:
     moments: list[float] = []
     monkeypatch.setattr(time, "sleep", moments.append)
-    for work in (
-        write_json({"all": [1] * MANY}),
-        drained(in_turns([1] * MANY)),
-        drained(in_parts([1] * MANY)),
-    ):
+    for work in written_and_read(MANY):
         moments.clear()
         await work
         assert len(moments) == TURNS
         # No time to sleep is none to wake another thread up.
         assert min(moments) > 0
+
+
+def written_and_read(count: int) -> tuple[Awaitable[object], ...]:
+    """Return the three ways to go through a list of so many items."""
+    items = [1] * count
+    return write_json({"all": items}), drained(in_turns(items)), drained(in_parts(items))
 
 
 async def drained(parts: AsyncIterator[Any]) -> None:

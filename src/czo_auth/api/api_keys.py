@@ -9,8 +9,8 @@ from czo_auth.api.host_api import HostApi, context_of
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.quota import QuotaPeriod, QuotaUpdate
 from czo_auth.core.api_keys.usage import DayUsage
-from czo_auth.core.flows.api_keys.manage import list_keys_of
 from czo_auth.core.flows.api_keys.new_key import CreatedApiKey, NewApiKey
+from czo_auth.core.flows.api_keys.own_keys import list_keys_of
 from czo_auth.core.limits import DEFAULT_PAGE
 from czo_auth.core.paging import Page, PageQuery
 from czo_auth.core.principal import Principal
@@ -64,7 +64,7 @@ class ApiKeys(HostApi):
             allowed_ips=None if allowed_ips is None else tuple(allowed_ips),
             quota=QuotaUpdate() if quota is None else QuotaUpdate.of(*quota),
         )
-        return await runtime.manage_api_keys.create(
+        return await runtime.create_api_keys.create(
             new, context=context_of(by, now=runtime.now(), principal=principal)
         )
 
@@ -140,7 +140,7 @@ class ApiKeys(HostApi):
                 context=context_of(by, now=runtime.now()),
             )
         principal = await self._principal(key.user_id, actor_type=key.actor_type)
-        return await runtime.manage_api_keys.rotate(
+        return await runtime.create_api_keys.rotate(
             key.id, overlap=overlap, context=context_of(by, now=runtime.now(), principal=principal)
         )
 

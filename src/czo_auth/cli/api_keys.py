@@ -134,7 +134,7 @@ def create(
 
     async def act(auth: Auth) -> CreatedApiKey:
         user = await auth.administration.find_by_email(email)
-        return await auth.manage_api_keys.create(new, context=await acting_for(auth, user.id))
+        return await auth.create_api_keys.create(new, context=await acting_for(auth, user.id))
 
     made = run(act, data_dir=data_dir, database_url=database_url, missing=f"nobody has the address {email}.")
     _print_once(made, as_json=as_json)
@@ -167,7 +167,7 @@ def rotate(
                 context=operator_context(auth.now()),
             )
         context = await acting_for(auth, key.user_id, actor_type=key.actor_type)
-        return await auth.manage_api_keys.rotate(key.id, overlap=timedelta(seconds=overlap), context=context)
+        return await auth.create_api_keys.rotate(key.id, overlap=timedelta(seconds=overlap), context=context)
 
     _print_once(run(act, data_dir=data_dir, database_url=database_url, missing=_UNKNOWN), as_json=as_json)
 

@@ -191,7 +191,7 @@ def seconds(count: int) -> timedelta:
 
 async def _may_still_have(call: RequestContext, request: Request, answer: Any) -> None:
     made = answer["apiKey"]
-    await call.runtime.manage_api_keys.check_creation(
+    await call.runtime.create_api_keys.check_creation(
         organization_id=made["organizationId"], scopes=made["scopes"], context=call.context
     )
 
@@ -199,7 +199,7 @@ async def _may_still_have(call: RequestContext, request: Request, answer: Any) -
 @routes.add("POST", "/api-keys", access=ACCOUNT, status=201, idempotent=Idempotent(recheck=_may_still_have))
 async def create(body: CreateApiKeyRequest, call: CurrentRequest) -> records.CreatedApiKeyAnswer:
     """Create a key. Only this answer contains the key itself."""
-    created = await call.runtime.manage_api_keys.create(
+    created = await call.runtime.create_api_keys.create(
         body.new_key(body.organization_id), context=call.context
     )
     return records.CreatedApiKeyAnswer.of(created)
@@ -290,7 +290,7 @@ async def change(key_id: str, body: UpdateApiKeyRequest, call: CurrentRequest) -
 )
 async def rotate(key_id: str, body: RotateApiKeyRequest, call: CurrentRequest) -> records.CreatedApiKeyAnswer:
     """Rotate a key: create its successor. The old key expires after the overlap."""
-    rotated = await call.runtime.manage_api_keys.rotate(
+    rotated = await call.runtime.create_api_keys.rotate(
         key_id, overlap=seconds(body.overlap_seconds), context=call.context
     )
     return records.CreatedApiKeyAnswer.of(rotated)

@@ -14,6 +14,7 @@ from czo_auth.core.flows.administration.audit_retention import AuditRetention
 from czo_auth.core.flows.administration.dead_letters import DeadLetters
 from czo_auth.core.flows.administration.sinks import ManageSinks
 from czo_auth.core.flows.administration.users import Administration
+from czo_auth.core.flows.api_keys.create import CreateApiKeys
 from czo_auth.core.flows.api_keys.expiry import KeyExpiry
 from czo_auth.core.flows.api_keys.manage import ManageApiKeys
 from czo_auth.core.flows.api_keys.quotas import SpendQuotas
@@ -79,10 +80,11 @@ class Flows:
         self.key_expiry = KeyExpiry(services)
         self.audit_retention = AuditRetention(services)
         self.reauthentication = Reauthentication(services)
+        self.create_api_keys = CreateApiKeys(services)
         self.manage_api_keys = ManageApiKeys(services, self.reauthentication)
         self.key_usage = ReadKeyUsage(services)
         self._quotas = SpendQuotas(services.transactions)
-        self.devices = AuthorizeDevice(services, self.manage_api_keys, self.reauthentication)
+        self.devices = AuthorizeDevice(services, self.create_api_keys, self.reauthentication)
         self._housekeeping = Housekeeping(
             services.transactions,
             key_usage=key_usage,

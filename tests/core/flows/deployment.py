@@ -122,7 +122,7 @@ class Deployment:
     async def api_key(self, owner: Principal, organization: Organization | None = None) -> CreatedApiKey:
         """Let *owner* create a key, scoped to *organization* if given."""
         new = NewApiKey(name="key", organization_id=organization.id if organization else None)
-        return await self.runtime.manage_api_keys.create(new, context=from_here(NOW).of(owner))
+        return await self.runtime.create_api_keys.create(new, context=from_here(NOW).of(owner))
 
     async def live_keys(self, person: Principal) -> list[ApiKey]:
         """Read the keys of *person* that were not revoked."""

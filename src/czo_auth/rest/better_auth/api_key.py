@@ -152,7 +152,7 @@ async def create(body: ClientCreateApiKeyRequest, call: CurrentRequest) -> recor
         metadata=body.metadata,
     )
     try:
-        created = await call.runtime.manage_api_keys.create(new, context=call.context)
+        created = await call.runtime.create_api_keys.create(new, context=call.context)
     except LifetimeTooLong:
         raise ExpiresInTooLarge from None
     return records.ClientApiKey.of(created.api_key, key=created.key)

@@ -53,7 +53,7 @@ async def list_keys(page: PageRequest) -> Response:
 @pages.get("/api-keys/new", access=ACCOUNT)
 async def new_form(page: PageRequest) -> Response:
     """Show the form to create a key."""
-    listed, has_others = await page.call.runtime.manage_api_keys.offered_scopes(context=page.call.context)
+    listed, has_others = await page.call.runtime.create_api_keys.offered_scopes(context=page.call.context)
     return page.show(
         "api_key_new.html",
         listed_scopes=listed,
@@ -81,7 +81,7 @@ async def create(page: PageRequest) -> Response:
     )
 
     async def make() -> Secret:
-        return _shown(await call.runtime.manage_api_keys.create(new, context=call.context))
+        return _shown(await call.runtime.create_api_keys.create(new, context=call.context))
 
     return await run_idempotent(page, make)
 
@@ -124,7 +124,7 @@ async def rotate(page: PageRequest) -> Response:
     overlap = timedelta(seconds=min(page.form.number("overlap"), 10**6))
 
     async def make() -> Secret:
-        rotated = await call.runtime.manage_api_keys.rotate(key_id, overlap=overlap, context=call.context)
+        rotated = await call.runtime.create_api_keys.rotate(key_id, overlap=overlap, context=call.context)
         return _shown(rotated)
 
     return await run_idempotent(page, make)

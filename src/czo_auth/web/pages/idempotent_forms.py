@@ -180,7 +180,7 @@ async def _check_rights(page: PageRequest, answer: Mapping[str, Any]) -> None:
     call, values = page.call, answer["values"]
     match answer["kind"]:
         case "api_key":
-            await call.runtime.manage_api_keys.check_creation(
+            await call.runtime.create_api_keys.check_creation(
                 organization_id=values["organization"], scopes=values["scopes"], context=call.context
             )
         case "service_account_key":

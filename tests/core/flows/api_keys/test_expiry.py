@@ -45,7 +45,7 @@ async def key_of(
 ) -> ApiKey:
     expires_in = None if days is None else timedelta(days=days)
     new = NewApiKey(name=name, expires_in=expires_in, **more)
-    created = await deployment.runtime.manage_api_keys.create(new, context=from_here(NOW).of(owner))
+    created = await deployment.runtime.create_api_keys.create(new, context=from_here(NOW).of(owner))
     return created.api_key
 
 
@@ -125,7 +125,9 @@ async def test_dead_keys_are_not_reported(deployment: Deployment) -> None:
     await keys.revoke(revoked.id, context=from_here(NOW).of(ada))
     off = ApiKeyChanges(given=frozenset({"enabled"}), enabled=False)
     await keys.change(disabled.id, off, context=from_here(NOW).of(ada))
-    successor = await keys.rotate(rotated.id, overlap=DAY, context=from_here(NOW).of(ada))
+    successor = await deployment.runtime.create_api_keys.rotate(
+        rotated.id, overlap=DAY, context=from_here(NOW).of(ada)
+    )
     await deployment.ban(await deployment.person("eve"))
     await deployment.runtime.key_expiry.remind(now=NOW + 10.5 * DAY)
     assert [entry[0] for entry in await reported(deployment)] == [successor.api_key.id]
@@ -220,7 +222,7 @@ async def test_limit_of_the_deployment_binds_older_keys_at_the_next_housekeeping
         await strict.key_expiry.cap(now=NOW + DAY)
         (key,) = await deployment.live_keys(ada)
         assert (key.id, key.expires_at) == (old.id, NOW + 30 * DAY)
-        rotated = await strict.manage_api_keys.rotate(
+        rotated = await strict.create_api_keys.rotate(
             old.id, overlap=timedelta(0), context=from_here(NOW + DAY).of(ada)
         )
         assert rotated.api_key.expires_at == NOW + 30 * DAY

@@ -133,7 +133,7 @@ class Memory:
 
 async def key_of(deployment: Deployment, owner: Principal, **more: Any) -> CreatedApiKey:
     new = NewApiKey(name="key", **more)
-    return await deployment.runtime.manage_api_keys.create(new, context=from_here(NOW).of(owner))
+    return await deployment.runtime.create_api_keys.create(new, context=from_here(NOW).of(owner))
 
 
 async def test_what_was_proved_is_recalled_without_a_look_into_the_database(

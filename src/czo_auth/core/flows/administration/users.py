@@ -24,7 +24,7 @@ from czo_auth.core.fields import checked_reason
 from czo_auth.core.flows.accounts.administrators import keep_an_administrator
 from czo_auth.core.flows.accounts.change_email import close_changes
 from czo_auth.core.flows.administration.coverage import Coverage, count_coverage
-from czo_auth.core.flows.api_keys.manage import list_keys_of
+from czo_auth.core.flows.api_keys.own_keys import list_keys_of
 from czo_auth.core.flows.api_keys.revoke import revoke_key, revoke_keys
 from czo_auth.core.flows.factors import enable_where_demanded
 from czo_auth.core.flows.organizations.owners import compose_all_notices_of_made_keys

@@ -1,27 +1,14 @@
-"""API keys for their owner: create, list, restrict, rotate, revoke."""
+"""API keys for their owner: list, restrict, revoke."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import datetime
 
 from czo_auth.core.api_keys.key import ApiKey
 from czo_auth.core.api_keys.quota import is_looser
-from czo_auth.core.api_keys.scopes import check_grant
 from czo_auth.core.api_keys.store import KeyOrder
-from czo_auth.core.budgets import Budget, consume_budget
 from czo_auth.core.context import Context
-from czo_auth.core.errors import (
-    ApiKeyLimitReached,
-    InsufficientApiKeyPermissions,
-    InvalidToken,
-    NotFound,
-    NotMemberOfOrganization,
-    ReauthenticationRequired,
-)
-from czo_auth.core.events import types
+from czo_auth.core.errors import NotFound, ReauthenticationRequired
 from czo_auth.core.events.types import API_KEY_CHANGED
 from czo_auth.core.flows.api_keys.changes import (
     ApiKeyChanges,
@@ -30,37 +17,14 @@ from czo_auth.core.flows.api_keys.changes import (
     apply_changes,
     quota_details,
 )
-from czo_auth.core.flows.api_keys.new_key import (
-    CreatedApiKey,
-    KeyOwner,
-    NewApiKey,
-    check_overlap,
-    check_replaceable,
-    find_longest_days,
-    generate_key,
-    generate_key_text,
-    key_event,
-    store_key,
-    store_successor,
-)
+from czo_auth.core.flows.api_keys.new_key import key_event
+from czo_auth.core.flows.api_keys.own_keys import find_own_key, is_host, list_keys_of, lock_longest_days
 from czo_auth.core.flows.api_keys.quotas import carry_count_over
 from czo_auth.core.flows.api_keys.revoke import revoke_key
-from czo_auth.core.flows.owner_mails import mail_notice_by_id
-from czo_auth.core.flows.required_factor import check_factor
 from czo_auth.core.flows.services import Services
-from czo_auth.core.organizations import roles
-from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery, page_of
+from czo_auth.core.paging import FIRST_PAGE, Page, PageQuery
 from czo_auth.core.principal import Principal
 from czo_auth.core.transaction import Transaction
-from czo_auth.core.users.user import User
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedApiKey:
-    """A key that was checked and generated, but is not stored yet."""
-
-    principal: Principal
-    generated: CreatedApiKey
 
 
 class ManageApiKeys:
@@ -69,147 +33,6 @@ class ManageApiKeys:
     def __init__(self, services: Services, reauthentication: ProofOfCaller) -> None:
         self._services = services
         self._reauthentication = reauthentication
-
-    async def create(self, new: NewApiKey, *, context: Context) -> CreatedApiKey:
-        """
-        Create a key. If a maximum lifetime is set, a key without an expiry gets it (docs/decisions/0011).
-
-        Raises:
-            ValidationFailed: Invalid name, metadata, expiry, scopes, allow-list or limits.
-            LifetimeTooLong: The expiry lies beyond the maximum lifetime of the organization or the deployment.
-            NotMemberOfOrganization, InsufficientApiKeyPermissions: By the organization.
-            InsufficientScope: More than the creator may use is requested.
-            ApiKeyLimitReached: The user has the maximum number of live keys.
-            RateLimited: The user reached today's limit, which includes keys that have since ended.
-        """
-        prepared = self.prepare(new, context=context)
-        made = await self._services.transactions.run(lambda tx: self.store(tx, prepared), context)
-        self.notify_of_creation(made, context=context)
-        return CreatedApiKey(api_key=made, key=prepared.generated.key)
-
-    def notify_of_creation(self, made: ApiKey, *, context: Context) -> None:
-        """Mail the owner that a key was created with their session."""
-        if context.actor_kind == "user" and made.user_id is not None:
-            mail_notice_by_id(
-                self._services,
-                made.user_id,
-                "api_key_created",
-                context=context,
-                name=made.name,
-                prefix=made.prefix,
-            )
-
-    def prepare(self, new: NewApiKey, *, context: Context) -> PreparedApiKey:
-        """
-        Check the request, and generate the key; nothing is stored yet.
-
-        Raises:
-            ValidationFailed: Invalid name, metadata, expiry, scopes, allow-list or limits.
-        """
-        principal = context.caller
-        owner = _owner_of(principal)
-        return PreparedApiKey(
-            principal=principal, generated=generate_key(self._services, new, owner, now=context.now)
-        )
-
-    def store(self, tx: Transaction, prepared: PreparedApiKey) -> ApiKey:
-        """
-        Store a prepared key if its maker may create it now; part of the caller's transaction.
-
-        Raises:
-            LifetimeTooLong, NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope,
-            ApiKeyLimitReached, RateLimited, InvalidToken: As `create`.
-        """
-        principal, api_key = prepared.principal, prepared.generated.api_key
-        longest_days = self._lock_longest_days(tx, api_key.organization_id)
-        owner = _lock_owner(tx, principal)
-        role = self._check_organization(tx, principal, api_key.organization_id)
-        check_grant(api_key.scopes, may_use=self._may_use(principal, owner, role))
-        limit = self._services.policies.api_keys.limit
-        if tx.api_keys.count_live(principal.require_user(), now=tx.now) >= limit:
-            raise ApiKeyLimitReached
-        self._count_creation(tx, principal)
-        return store_key(tx, prepared.generated, longest_days=longest_days)
-
-    async def check_creation(
-        self, *, organization_id: str | None, scopes: Collection[str], context: Context
-    ) -> None:
-        """
-        Refuse unless the caller may create a key with these rights now; creates nothing.
-
-        Raises:
-            NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope, InvalidToken: As `create`.
-        """
-
-        principal = context.caller
-
-        def check_rights(tx: Transaction) -> None:
-            owner = tx.users.find(principal.require_user())
-            if owner is None:
-                raise InvalidToken
-            role = self._check_organization(tx, principal, organization_id)
-            check_grant(scopes, may_use=self._may_use(principal, owner, role))
-
-        await self._services.transactions.read(check_rights, context)
-
-    async def offered_scopes(self, *, context: Context) -> tuple[Sequence[str], bool]:
-        """
-        Return the scopes that a form can list for the caller, and whether there are others that they may grant.
-
-        They include what roles in organizations allow; `create` checks whether a scope fits the chosen organization.
-        """
-        principal, policy = context.caller, self._services.policies.scopes
-
-        def read(tx: Transaction) -> tuple[Sequence[str], bool]:
-            memberships = tx.organizations.list_memberships(principal.require_user())
-            answers = [
-                policy.offered(
-                    actor_types=principal.actor_types,
-                    organization_role=role,
-                    administers=principal.administers,
-                )
-                for role in {None, *(member.role for _, member in memberships)}
-            ]
-            listed = frozenset[str]().union(*(scopes for scopes, _ in answers))
-            return sorted(listed), any(has_others for _, has_others in answers)
-
-        return await self._services.transactions.read(read, context)
-
-    def _may_use(self, principal: Principal, owner: User, role: str | None) -> Callable[[str], bool]:
-        return partial(
-            self._services.policies.scopes.allows,
-            actor_types=owner.actor_types,
-            organization_role=role,
-            administers=principal.administers,
-        )
-
-    def _count_creation(self, tx: Transaction, principal: Principal) -> None:
-        """Count a new key, so that short-lived keys cannot make a user's rows grow without bound."""
-        limit = self._services.policies.api_keys.daily_limit
-        consume_budget(tx, Budget(name=f"api_keys/{principal.user_id}", limit=limit))
-
-    def _lock_longest_days(self, tx: Transaction, organization_id: str | None) -> int | None:
-        """
-        Read the maximum lifetime of a key, and lock the organization's row, so that no key slips through while it
-        changes.
-
-        Organizations are locked before users everywhere, to avoid deadlocks.
-        """
-        organization = tx.organizations.lock(organization_id) if organization_id is not None else None
-        return find_longest_days(self._services, organization)
-
-    def _check_organization(
-        self, tx: Transaction, principal: Principal, organization_id: str | None
-    ) -> str | None:
-        if organization_id is None:
-            return None
-        member = tx.organizations.find_member(organization_id, principal.require_user())
-        if member is None:
-            raise NotMemberOfOrganization
-        if not roles.may(member.role, "apiKey:create"):
-            raise InsufficientApiKeyPermissions
-        check_factor(tx, member)
-        return member.role
 
     async def list(
         self,
@@ -272,7 +95,7 @@ class ManageApiKeys:
         Raises:
             NotFound: No such id, or it belongs to someone else.
         """
-        return await self._services.transactions.read(lambda tx: _own(tx, principal, key_id))
+        return await self._services.transactions.read(lambda tx: find_own_key(tx, principal, key_id))
 
     async def change(self, key_id: str, changes: ApiKeyChanges, *, context: Context) -> ApiKey:
         """
@@ -289,14 +112,16 @@ class ManageApiKeys:
         proof = await self._prove_raise(key_id, changes, context=context)
 
         def update_key(tx: Transaction) -> ApiKey:
-            longest_days = self._lock_longest_days(tx, _own(tx, principal, key_id).organization_id)
+            longest_days = lock_longest_days(
+                self._services, tx, find_own_key(tx, principal, key_id).organization_id
+            )
             if proof is None:
                 tx.users.lock(principal.require_user())
             else:
                 proof.consume(tx)
-            key = _own(tx, principal, key_id)
+            key = find_own_key(tx, principal, key_id)
             changed = apply_changes(self._services, key, changes, longest_days=longest_days, now=tx.now)
-            if proof is None and _needs_proof(principal) and is_looser(changed.quota, key.quota):
+            if proof is None and not is_host(principal) and is_looser(changed.quota, key.quota):
                 # It was tightened during this request.
                 raise ReauthenticationRequired
             if not tx.api_keys.update(changed):
@@ -313,63 +138,14 @@ class ManageApiKeys:
     ) -> ConsumableProof | None:
         """Require recent proof if the quota would be raised; other errors come first."""
         principal = context.caller
-        if not changes.quota.given or not _needs_proof(principal):
+        if not changes.quota.given or is_host(principal):
             return None
-        key = await self._services.transactions.read(lambda tx: _own(tx, principal, key_id), context)
+        key = await self._services.transactions.read(lambda tx: find_own_key(tx, principal, key_id), context)
         changed = apply_changes(self._services, key, changes, longest_days=None, now=context.now)
         if not is_looser(changed.quota, key.quota):
             return None
         return await self._reauthentication.require(
             password=changes.password, code=changes.code, context=context
-        )
-
-    async def rotate(self, key_id: str, *, overlap: timedelta, context: Context) -> CreatedApiKey:
-        """
-        Replace a key with a successor that has the same rights; the old one expires after *overlap*.
-
-        The owner is mailed, because a stolen session could make itself a key this way too.
-
-        Raises:
-            NotFound: Not one of the user's keys, or it expired.
-            ApiKeyAlreadyRotated: It has a successor.
-            ApiKeyLimitReached: The user has the maximum number of rotated keys that are still valid.
-            RateLimited: As ``create``.
-            ValidationFailed: The overlap is out of bounds.
-            NotMemberOfOrganization, InsufficientApiKeyPermissions, InsufficientScope: The user may not create it now.
-        """
-        principal = context.caller
-        check_overlap(self._services, overlap)
-        text = generate_key_text(self._services)
-
-        def replace_key(tx: Transaction) -> ApiKey:
-            longest_days = self._lock_longest_days(tx, _own(tx, principal, key_id).organization_id)
-            _lock_owner(tx, principal)
-            old = _own(tx, principal, key_id)
-            check_replaceable(old, now=tx.now)
-            self._check_organization(tx, principal, old.organization_id)
-            if overlap and self._has_most_overlapping(tx, principal):
-                raise ApiKeyLimitReached
-            self._count_creation(tx, principal)
-            successor = store_successor(
-                tx,
-                old,
-                replace(_owner_of(principal), actor_type=old.actor_type),
-                text=text,
-                overlap=overlap,
-                longest_days=longest_days,
-            )
-            audit_event = key_event(types.API_KEY_ROTATED, successor, replaces=old.id)
-            tx.record(audit_event)
-            return successor
-
-        made = await self._services.transactions.run(replace_key, context)
-        self.notify_of_creation(made, context=context)
-        return CreatedApiKey(api_key=made, key=text)
-
-    def _has_most_overlapping(self, tx: Transaction, principal: Principal) -> bool:
-        return (
-            tx.api_keys.count_overlapping(principal.require_user(), now=tx.now)
-            >= self._services.policies.api_keys.limit
         )
 
     async def revoke(self, key_id: str, *, context: Context) -> None:
@@ -382,83 +158,7 @@ class ManageApiKeys:
         principal = context.caller
 
         def end(tx: Transaction) -> None:
-            key = _own(tx, principal, key_id)
+            key = find_own_key(tx, principal, key_id)
             revoke_key(tx, key, reason="revoked")
 
         await self._services.transactions.run(end, context)
-
-
-def _needs_proof(principal: Principal) -> bool:
-    """Whether a person makes the request, and not the host's code on their behalf."""
-    return not (principal.kind == "session" and principal.session_id is None)
-
-
-async def list_keys_of(
-    services: Services,
-    user_id: str,
-    *,
-    organization_id: str | None,
-    unused_since: datetime | None = None,
-    page: PageQuery,
-    now: datetime,
-) -> Page[ApiKey]:
-    """
-    List a user's keys, newest first. The caller has already been authorized.
-
-    Args:
-        organization_id: Keys of this organization only; None for all.
-        unused_since: Keys that were neither used nor made since then; None for all.
-
-    Raises:
-        ValidationFailed: The cursor is not valid.
-    """
-    after = page.position
-
-    def read(tx: Transaction) -> Page[ApiKey]:
-        found = tx.api_keys.list_live(
-            user_id,
-            organization_id=organization_id,
-            unused_since=unused_since,
-            after=after,
-            limit=page.limit + 1,
-            now=now,
-        )
-        total = tx.api_keys.count_listed(
-            user_id, organization_id=organization_id, unused_since=unused_since, now=now
-        )
-        return page_of(found, page, total=total, position=lambda key: (key.created_at, key.id))
-
-    return await services.transactions.read(read)
-
-
-def _lock_owner(tx: Transaction, principal: Principal) -> User:
-    """
-    Lock the owner of a new key, and check again that the session is still valid.
-
-    A ban, a lost actor type or a new password may have ended it in between, and no key may survive that.
-
-    Raises:
-        InvalidToken: It ended.
-    """
-    owner = tx.users.lock(principal.require_user())
-    if principal.kind == "session" and principal.session_id is None:
-        # The host's own code acts for the user.
-        if owner is None or owner.banned_at is not None:
-            raise InvalidToken
-        return owner
-    session = tx.sessions.find(principal.session_id) if principal.session_id is not None else None
-    if owner is None or session is None:
-        raise InvalidToken
-    return owner
-
-
-def _owner_of(principal: Principal) -> KeyOwner:
-    user_id = principal.require_user()
-    return KeyOwner(user_id=user_id, actor_type=principal.actor_type, created_by=user_id)
-
-
-def _own(tx: Transaction, principal: Principal, key_id: str) -> ApiKey:
-    key = tx.api_keys.find(key_id)
-    if key is None or key.user_id != principal.user_id:
-        raise NotFound
-    return key

@@ -42,7 +42,7 @@ from czo_auth.core.errors import (
 from czo_auth.core.events import types
 from czo_auth.core.events.types import AuditEvent
 from czo_auth.core.fields import checked_name
-from czo_auth.core.flows.api_keys.manage import ManageApiKeys
+from czo_auth.core.flows.api_keys.create import CreateApiKeys
 from czo_auth.core.flows.api_keys.new_key import NewApiKey
 from czo_auth.core.flows.api_keys.revoke import revoke_key
 from czo_auth.core.flows.services import Services
@@ -101,7 +101,7 @@ class FetchedKey:
 class AuthorizeDevice:
     """Requests, approvals and the single fetch."""
 
-    def __init__(self, services: Services, api_keys: ManageApiKeys, proof: Reauthentication) -> None:
+    def __init__(self, services: Services, api_keys: CreateApiKeys, proof: Reauthentication) -> None:
         self._services = services
         self._api_keys = api_keys
         self._proof = proof
