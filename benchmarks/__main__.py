@@ -105,6 +105,7 @@ def _measured(*, quick: bool) -> list[Row]:
             ),
             *([] if quick else [("people of better-auth", _people_of_better_auth)]),
             ("starts", lambda _: process_rows.start_rows(rounds=2 if quick else 5)),
+            ("imports", lambda _: process_rows.import_rows(rounds=2 if quick else 5)),
             (
                 "memory",
                 lambda at: process_rows.memory_rows(

@@ -33,6 +33,7 @@ from czo_auth import Auth
 from czo_auth.core.context import Context
 from czo_auth.core.flows.sign_in.sign_up import NewUser
 from tests.support.scope import http_scope
+from tests.support.statements import noted_statements
 
 BEGIN, END = "<!-- breakdown: begin -->", "<!-- breakdown: end -->"
 ROUNDS: Final = 5
@@ -63,6 +64,7 @@ _FOLDERS = {
 _OTHERS = "Python's own: JSON, dates, strings"
 _PRODUCT = "the product around them"
 _SQLITE = "SQLite, without COMMIT"
+_FORGET = "UPDATE czo_auth_factors SET last_step = 0"
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,17 @@ class Operation:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """CPU seconds of one operation by thread, and the parts of the two busiest threads, which add up to one."""
+    """
+    CPU seconds of one operation by thread, and the parts of the two busiest threads, which add up to one.
+
+    Attributes:
+        statements: How many SQL statements one operation sends, without those that begin or end something.
+    """
 
     threads: Mapping[str, float]
     parts: Mapping[str, Mapping[str, float]]
     hash_seconds: float
+    statements: float
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -255,7 +263,7 @@ class _Client:
 
 def _forget_spent_steps(tx: Any) -> None:
     # A code is accepted once, and the next one comes half a minute later.
-    tx.connection.exec_driver_sql("UPDATE czo_auth_factors SET last_step = 0")
+    tx.connection.exec_driver_sql(_FORGET)
 
 
 async def _broken_down(auth: Auth, name: str, operation: Operation, *, functions: bool) -> Breakdown:
@@ -274,7 +282,7 @@ async def _broken_down(auth: Auth, name: str, operation: Operation, *, functions
             print(f"\n{name}: {thread}")
             pstats.Stats(profile).sort_stats("tottime").print_stats(40)
     parts = {thread: _by_part(profile) for thread, profile in profiles.items()}
-    return Breakdown(found, parts, statistics.median(hashes))
+    return Breakdown(found, parts, statistics.median(hashes), await _count_statements(auth, operation))
 
 
 async def _settled(auth: Auth) -> None:
@@ -292,6 +300,14 @@ async def _by_thread(auth: Auth, operation: Operation) -> Mapping[str, float]:
     for (name, _), seconds in ((key, seconds - before.get(key, 0.0)) for key, seconds in _clocks().items()):
         used[name] = used.get(name, 0.0) + seconds / operation.each
     return used
+
+
+async def _count_statements(auth: Auth, operation: Operation) -> float:
+    """Count the statements of one operation, those of its notices by mail included."""
+    with noted_statements() as sent:
+        await operation.act()
+        await _settled(auth)
+    return sum(_FORGET not in each for each in sent) / operation.each
 
 
 async def _profiled(auth: Auth, operation: Operation) -> Mapping[str, cProfile.Profile]:
@@ -363,7 +379,9 @@ def _table(found: Mapping[str, Breakdown]) -> str:
     ]
     for name, breakdown in found.items():
         whole = sum(breakdown.threads.values())
-        lines.append(_line(f"**{name}**", "all of it", whole, whole, breakdown))
+        lines.append(
+            _line(f"**{name}**", f"all of it, {breakdown.statements:.0f} statements", whole, whole, breakdown)
+        )
         for thread, seconds in sorted(breakdown.threads.items(), key=lambda each: -each[1]):
             if seconds < whole * 0.01:
                 continue

@@ -15,14 +15,17 @@ from joserfc.jwk import ECKey
 
 from benchmarks import data
 from benchmarks.credentials_rows import loaded, sign_tokens
+from benchmarks.growth.work import NoMail
 from benchmarks.hosts import hello
 from benchmarks.measure import OURS, Row
+from benchmarks.services_rows import asking_key
 from czo_auth import Auth, AuthMiddleware, Settings
 from czo_auth.asgi.authentication import Authenticator
 from czo_auth.asgi.long_lists import ITEMS_AT_ONCE, write_json
 from czo_auth.crypto import base64url, tokens
 from czo_auth.rest import records
 from czo_auth.storage.lookup_sql import api_key_record
+from tests.integrations.acting import BASE
 
 _KEYS = 20_000
 _TIMES = 2_000
@@ -59,7 +62,7 @@ def rows(directory: Path, *, rounds: int) -> list[Row]:
 async def _measured(
     settings: Settings, keys: list[str], access_tokens: list[str], *, rounds: int
 ) -> dict[str, float]:
-    remembering = Auth(settings)
+    remembering = Auth(settings, mail=NoMail())
     forgetful = Auth(settings.model_copy(update={"remembered_credentials": 0}))
     series: dict[str, list[float]] = {}
     try:
@@ -70,6 +73,12 @@ async def _measured(
             _HELLO_ITSELF: hello.app,
             "a remembered key before hello": AuthMiddleware(hello.app, auth=remembering, required=True),
             "an uncached key before hello": AuthMiddleware(hello.app, auth=forgetful, required=True),
+        }
+        api = _api_of(remembering)
+        asker = await asking_key(remembering)
+        asked: dict[str, list[tuple[dict[str, Any], bytes]]] = {
+            "forward authentication of a remembered key": [(_forwarded(key), b"") for key in keys],
+            "introspection of a remembered key": [_introspected(key, asker) for key in keys],
         }
         token_scopes = [_scope(token) for token in access_tokens]
         first_sight = wholes["an uncached key before hello"]
@@ -83,6 +92,11 @@ async def _measured(
                     await app(dict(scope), _receive, _send)
                 series.setdefault(what, []).append(_each(begun))
                 series.setdefault(f"{what}{_COLD}", []).append(await _cold(app, scopes))
+            for what, requests in asked.items():
+                series.setdefault(what, []).append(await _each_of(api, requests))
+                series.setdefault(f"{what}{_COLD}", []).append(
+                    await _each_of(api, requests[:_COLD_TIMES], cold=True)
+                )
             begun = time.perf_counter()
             for scope in token_scopes:
                 await first_sight(dict(scope), _receive, _send)
@@ -156,6 +170,20 @@ def _token_parts(auth: Auth, access_tokens: list[str]) -> dict[str, Callable[[in
     }
 
 
+def _forwarded(key: str) -> dict[str, Any]:
+    return _scope(key) | {"path": f"{BASE}/forward-auth"}
+
+
+def _introspected(key: str, asker: str) -> tuple[dict[str, Any], bytes]:
+    body = f"token={key}".encode()
+    scope = _scope(asker)
+    scope["headers"] += [
+        (b"content-type", b"application/x-www-form-urlencoded"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    return scope | {"method": "POST", "path": f"{BASE}/introspect"}, body
+
+
 def _scope(key: str) -> dict[str, Any]:
     return {
         "type": "http",
@@ -169,6 +197,33 @@ def _scope(key: str) -> dict[str, Any]:
 
 def _each(begun: float) -> float:
     return (time.perf_counter() - begun) / _TIMES * 1e6
+
+
+def _api_of(auth: Auth) -> Callable[..., Awaitable[None]]:
+    """Return the API at its base path, as a server calls it."""
+
+    async def api(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await auth.app(scope, receive, send)
+
+    return api
+
+
+async def _each_of(
+    app: Callable[..., Awaitable[None]], requests: list[tuple[dict[str, Any], bytes]], *, cold: bool = False
+) -> float:
+    source, target = _OTHER_WORK
+    seconds = 0.0
+    for scope, body in requests:
+        if cold:
+            target[:] = source
+
+        async def receive(body: bytes = body) -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        begun = time.perf_counter()
+        await app(dict(scope), receive, _send)
+        seconds += time.perf_counter() - begun
+    return seconds / len(requests) * 1e6
 
 
 async def _receive() -> dict[str, Any]:

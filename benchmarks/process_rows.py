@@ -15,8 +15,11 @@ from pathlib import Path
 from benchmarks.credentials_rows import loaded, ours
 from benchmarks.load import bear
 from benchmarks.measure import OURS, Row
-from benchmarks.subjects import Subject, running
+from benchmarks.subjects import ROOT, Subject, running
 from tests.support.ports import free_port
+
+_LEAST_SHARE = 0.04
+"""A package with less of the time has no row of its own."""
 
 
 def start_rows(*, rounds: int) -> list[Row]:
@@ -36,6 +39,46 @@ def start_rows(*, rounds: int) -> list[Row]:
         Row(operation=what, subject=OURS, value=statistics.median(times[what]), unit="s", target=target)
         for what, target, _ in wanted
     ]
+
+
+def import_rows(*, rounds: int) -> list[Row]:
+    """Divide what a start and a command import by who is imported: wall time of the modules' own code."""
+    rows = []
+    for of, command in (
+        (
+            "a start",
+            (
+                "-c",
+                "import gc; gc.disable(); import czo_auth.cli.processes, czo_auth.app, czo_auth.graphql.app",
+            ),
+        ),
+        ("`czo-auth --help`", ("-m", "czo_auth", "--help")),
+    ):
+        found = [_import_milliseconds(*command) for _ in range(rounds + 1)][1:]
+        parts = {name: statistics.median(each.get(name, 0.0) for each in found) for name in found[0]}
+        for name, value in sorted(parts.items(), key=lambda part: -part[1]):
+            if value >= _LEAST_SHARE * sum(parts.values()):
+                operation = f"imports of {of}: {name}"
+                rows.append(Row(operation=operation, subject=OURS, value=value, unit="ms"))
+    return rows
+
+
+def _import_milliseconds(*command: str) -> dict[str, float]:
+    """Return how long the modules of each package took, without what they import themselves."""
+    run = [sys.executable, "-X", "importtime", *command]
+    lines = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stderr.splitlines()
+    found: dict[str, float] = {}
+    for line in lines:
+        if not line.startswith("import time:") or "self [us]" in line:
+            continue
+        own, _, module = line.removeprefix("import time:").split("|")
+        package, _, below = module.strip().partition(".")
+        if package == "czo_auth":
+            name = f"the product's {below.partition('.')[0] or 'package itself'}"
+        else:
+            name = "Python's own" if package in sys.stdlib_module_names else package
+        found[name] = found.get(name, 0.0) + int(own) / 1000
+    return found
 
 
 def memory_rows(directory: Path, *, requests: Mapping[int, int]) -> list[Row]:

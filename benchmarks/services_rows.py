@@ -14,14 +14,30 @@ from benchmarks.credentials_rows import UNIT, Loaded, Plan, hello, loaded, ours
 from benchmarks.measure import HELLO, OURS, Row, in_rounds
 from benchmarks.subjects import Subject, granian, running
 from czo_auth import Auth
-from tests.integrations.acting import BASE, body_of, create_key, enroll, settle_administrator, sign_in
+from tests.integrations.acting import (
+    BASE,
+    Person,
+    body_of,
+    create_key,
+    enroll,
+    settle_administrator,
+    sign_in,
+)
 
 FORWARD_AUTH = "forward-auth, remembered key"
 INTROSPECTION = "introspection of a remembered key"
 EXCHANGED = "exchanged token, seen before"
 REMEMBERED = "API key, remembered"
 WITH_QUOTA = "API key with a quota, remembered"
-TARGETS = {FORWARD_AUTH: 1.6, INTROSPECTION: 2.5, EXCHANGED: 1.25, REMEMBERED: None, WITH_QUOTA: None}
+FORM_READ = "hello after reading a form"
+TARGETS = {
+    FORM_READ: None,
+    FORWARD_AUTH: 1.6,
+    INTROSPECTION: 2.5,
+    EXCHANGED: 1.25,
+    REMEMBERED: None,
+    WITH_QUOTA: None,
+}
 
 
 def rows(plan: Plan, directory: Path) -> list[Row]:
@@ -35,6 +51,13 @@ def rows(plan: Plan, directory: Path) -> list[Row]:
             ours(REMEMBERED, base, base.busy),
             ours(EXCHANGED, base, exchanged),
             ours(WITH_QUOTA, base, limited),
+            Subject(
+                FORM_READ,
+                granian("benchmarks.hosts.hello:reading_app"),
+                tokens=base.busy,
+                path=f"{BASE}/introspect",
+                asker=asker,
+            ),
             Subject(FORWARD_AUTH, api, env=env, tokens=base.busy, path=f"{BASE}/forward-auth"),
             Subject(INTROSPECTION, api, env=env, tokens=base.busy, path=f"{BASE}/introspect", asker=asker),
         ]
@@ -43,9 +66,9 @@ def rows(plan: Plan, directory: Path) -> list[Row]:
     return [
         Row(
             operation=operation,
-            subject=OURS,
-            database="sqlite",
-            keys=base.keys,
+            subject=HELLO if operation == FORM_READ else OURS,
+            database="" if operation == FORM_READ else "sqlite",
+            keys=None if operation == FORM_READ else base.keys,
             cpu_us=series[operation].cpu,
             rps=series[operation].rate,
             value=series[operation].ratio_to(series[HELLO]),
@@ -68,12 +91,8 @@ async def _prepared(base: Loaded, directory: Path) -> tuple[Path, str, Path]:
             for key in keys
         ]
         lines = data.write_lines(directory / "exchanged.txt", [token.access_token for token in issued])
-        transport = httpx.ASGITransport(Starlette(routes=[Mount(BASE, auth.app)]))
-        async with httpx.AsyncClient(transport=transport, base_url=data.ISSUER) as client:
-            root = await sign_in(client, await settle_administrator(auth), actor="admin")
-            client.cookies.clear()
-            root = await enroll(client, root)
-            client.cookies.clear()
+        async with _client_of(auth) as client:
+            root = await _administrator(auth, client)
             _, bearer = await create_key(client, root, scopes=["api-keys:verify"])
             limits = {"name": "limited", "quotaMax": 10**9, "quotaPeriod": "month"}
             made = await client.post(f"{BASE}/api-keys", json=limits, headers=root.bearer)
@@ -82,3 +101,23 @@ async def _prepared(base: Loaded, directory: Path) -> tuple[Path, str, Path]:
         await auth.stop()
     quota_lines = data.write_lines(directory / "limited.txt", [limited])
     return lines, bearer["authorization"].removeprefix("Bearer "), quota_lines
+
+
+async def asking_key(auth: Auth) -> str:
+    """Make a key that may introspect."""
+    async with _client_of(auth) as client:
+        _, bearer = await create_key(client, await _administrator(auth, client), scopes=["api-keys:verify"])
+    return bearer["authorization"].removeprefix("Bearer ")
+
+
+def _client_of(auth: Auth) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(Starlette(routes=[Mount(BASE, auth.app)]))
+    return httpx.AsyncClient(transport=transport, base_url=data.ISSUER)
+
+
+async def _administrator(auth: Auth, client: httpx.AsyncClient) -> Person:
+    root = await sign_in(client, await settle_administrator(auth), actor="admin")
+    client.cookies.clear()
+    root = await enroll(client, root)
+    client.cookies.clear()
+    return root

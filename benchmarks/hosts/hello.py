@@ -1,4 +1,4 @@
-"""The ceiling: an ASGI application that does nothing, or computes for a while first."""
+"""The ceiling: an ASGI application that does nothing, or computes for a while or reads the body first."""
 
 from __future__ import annotations
 
@@ -33,4 +33,12 @@ async def computing_app(scope: Any, receive: Any, send: Any) -> None:
     end = time.perf_counter_ns() + _COMPUTES_NS
     while time.perf_counter_ns() < end:
         pass
+    await app(scope, receive, send)
+
+
+async def reading_app(scope: Any, receive: Any, send: Any) -> None:
+    """Do the same after the body was read."""
+    if scope["type"] == "http":
+        while (await receive())["more_body"]:
+            pass
     await app(scope, receive, send)

@@ -12,11 +12,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
 
 from tests.contract.acting import create_key
 from tests.contract.checks import accepted
 from tests.contract.deployments import Timed
+from tests.support.statements import noted_statements
 
 pytestmark = pytest.mark.each_database
 
@@ -28,6 +28,8 @@ _SQLITE = {
     "use a key": 0,
     "verify a key": 1,
     "rotate a key": 12,
+    "rename a key": 7,
+    "revoke a key": 5,
     "use a quota": 1,
     "use what was taken of it": 0,
     "flush uses": 2,
@@ -42,30 +44,18 @@ _MORE_ON_POSTGRESQL = {
     "second factor": 1,
     "refresh": 1,
     "create a key": 1,
+    "rename a key": 2,
     "rotate a key": 1,
     "flush uses": 1,
 }
-_AROUND = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA")
 
 
 @asynccontextmanager
 async def counted(timed: Timed) -> AsyncIterator[list[str]]:
-    """
-    Note the statements that steps send, mails that an operation causes included; the lookups of the hot path go another
-    way.
-    """
-    sent: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if not statement.lstrip().startswith(_AROUND):
-            sent.append(" ".join(statement.split()))
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
+    """Note the statements of steps, mails that an operation causes included."""
+    with noted_statements() as sent:
         yield sent
         await asyncio.gather(*timed.runtime._background._tasks)  # type: ignore[attr-defined]
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
 
 
 async def stop_what_works_beside(timed: Timed) -> None:
@@ -107,6 +97,10 @@ async def test_busy_operations_send_no_more_statements_than_before(timed: Timed)
         accepted(await api.post("/api-keys/verify", {"key": made["key"]}, bearer=service["key"]))
     async with counted(timed) as found["rotate a key"]:
         accepted(await api.post(f"/api-keys/{made['id']}/rotate", {}, bearer=admin.token), 201)
+    async with counted(timed) as found["rename a key"]:
+        accepted(await api.patch(f"/api-keys/{limited['id']}", {"name": "b"}, bearer=admin.token))
+    async with counted(timed) as found["revoke a key"]:
+        accepted(await api.delete(f"/api-keys/{made['id']}", bearer=admin.token), 204)
     async with counted(timed) as found["use a quota"]:
         accepted(await api.get("/whoami", bearer=limited["key"]))
     async with counted(timed) as found["use what was taken of it"]:
