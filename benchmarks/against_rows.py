@@ -14,7 +14,7 @@ import statistics
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -41,14 +41,18 @@ CLIENTS = 32
 _TODAY = "today"
 _SIDES = (_TODAY, "older")
 _OF_TODAY = "x the older commit"
-WRITES = f"time of a durable write, {CLIENTS} clients"
-LONE_WRITE = "time of a durable write, one client"
-SLOWEST = f"p99 of a durable write, {CLIENTS} clients"
-_TARGETS = {WRITES: 0.25, LONE_WRITE: 0.77, SLOWEST: 0.5}
+WORKERS = {1: "", 4: ", four workers"}
+"""How many workers serve the durable writes, and how the names of the rows say so."""
+_WRITES = {
+    f"time of a durable write, {CLIENTS} clients": 0.25,
+    "time of a durable write, one client": 0.77,
+    f"p99 of a durable write, {CLIENTS} clients": 0.5,
+}
+"""What is measured of them, in this order, with the target."""
 
 
 @dataclass(frozen=True)
-class _Side:
+class Side:
     """
     One of the two commits.
 
@@ -78,31 +82,36 @@ class _Side:
             root=self.root,
         )
 
-    def server(self) -> Subject:
+    def server(self, *, workers: int = 1) -> Subject:
         """Serve the product itself."""
         command = [str(self.python), "-m", "czo_auth", "serve", "--host", "127.0.0.1", "--port", "{port}"]
+        command += ["--workers", str(workers)]
         return Subject(f"server: {self.name}", command, env=self.env, root=self.root)
 
 
 def rows(plan: Plan, directory: Path, base: Older) -> list[Row]:
     """Measure what both commits support."""
     sides = list(_prepared(plan, directory, base))
-    return [*_credential_rows(plan, directory, sides, base), *_people_rows(plan, directory, sides, base)]
+    found = [*_credential_rows(plan, directory, sides, base), *_people_rows(plan, directory, sides, base)]
+    for workers in WORKERS:
+        times = write_times(plan, directory, sides, workers=workers)
+        found += write_rows(times, workers=workers, commit=base.commit)
+    return found
 
 
-def _prepared(plan: Plan, directory: Path, base: Older) -> Iterator[_Side]:
+def _prepared(plan: Plan, directory: Path, base: Older) -> Iterator[Side]:
     keys = plan.sizes[-1]
     with loaded(keys, directory, None) as today:
         ours = Path(today.url.removeprefix("sqlite:///"))
-        yield _Side(_TODAY, Path(__file__).parents[1], Path(sys.executable), ours, today.tokens, today.busy)
+        yield Side(_TODAY, Path(__file__).parents[1], Path(sys.executable), ours, today.tokens, today.busy)
     theirs = directory / "older.sqlite3"
-    side = _Side("older", base.root, base.python, theirs, today.tokens, today.busy)
+    side = Side("older", base.root, base.python, theirs, today.tokens, today.busy)
     base.migrate({"PATH": "/usr/bin:/bin", **side.env})
     data.fill_sqlite(theirs, data.our_tables(keys, sessions=data.SAMPLE, now=data.now()))
     yield side
 
 
-def _credential_rows(plan: Plan, directory: Path, sides: Sequence[_Side], base: Older) -> list[Row]:
+def _credential_rows(plan: Plan, directory: Path, sides: Sequence[Side], base: Older) -> list[Row]:
     with _services(directory, sides) as services:
         tokens = {side.name: _access_tokens(services[side.name], directory, side) for side in sides}
     subjects = [hello()]
@@ -137,15 +146,20 @@ def _credential_row(what: str, series: dict[str, Series], keys: int, base: Older
 
 
 @contextmanager
-def _services(directory: Path, sides: Sequence[_Side]) -> Iterator[dict[str, Service]]:
-    subjects = {side.name: side.server() for side in sides}
+def _services(directory: Path, sides: Sequence[Side], *, workers: int = 1) -> Iterator[dict[str, Service]]:
+    subjects = {side.name: side.server(workers=workers) for side in sides}
     with running(list(subjects.values()), directory) as up:
         if len(up) != len(subjects):
             raise RuntimeError("not both commits start")
-        yield {side.name: Service(subjects[side.name], side.database) for side in sides}
+        services = {side.name: Service(subjects[side.name], side.database) for side in sides}
+        try:
+            yield services
+        finally:
+            for service in services.values():
+                service.close()
 
 
-def _access_tokens(service: Service, directory: Path, side: _Side) -> Path:
+def _access_tokens(service: Service, directory: Path, side: Side) -> Path:
     """Sign in, and refresh to get several tokens; each of them is verified by its signature."""
     answer = _signed_in(service)
     lines = [answer["accessToken"]]
@@ -161,7 +175,7 @@ def _signed_in(service: Service) -> dict[str, str]:
     return dict(answer)
 
 
-def _people_rows(plan: Plan, directory: Path, sides: Sequence[_Side], base: Older) -> list[Row]:
+def _people_rows(plan: Plan, directory: Path, sides: Sequence[Side], base: Older) -> list[Row]:
     each = 4 if plan.rounds < 5 else 10
     with _services(directory, sides) as services:
         work: dict[str, dict[str, Callable[[], object]]] = {
@@ -170,36 +184,62 @@ def _people_rows(plan: Plan, directory: Path, sides: Sequence[_Side], base: Olde
         cpu: dict[str, dict[str, list[float]]] = {
             what: {side: [] for side in _SIDES} for what in work[_TODAY]
         }
-        writers = {side: _Writers(service) for side, service in services.items()}
-        times: dict[str, dict[str, list[float]]] = {what: {side: [] for side in _SIDES} for what in _TARGETS}
         for number in range(plan.rounds + 1):
             for side, service in services.items():
                 for what, act in work[side].items():
                     used = service.cpu_of(act) / each
                     if number:
                         cpu[what][side].append(used)
+            print(f"  round {number}/{plan.rounds} of the people", flush=True)
+    return [
+        _ratio_row(what, values, base.commit, unit_of_today=1e6, note="CPU time")
+        for what, values in cpu.items()
+    ]
+
+
+def write_times(
+    plan: Plan, directory: Path, sides: Sequence[Side], *, workers: int
+) -> dict[str, list[tuple[float, float, float]]]:
+    """Measure the durable writes of both sides in turn; return the seconds of each round by side."""
+    times: dict[str, list[tuple[float, float, float]]] = {side: [] for side in _SIDES}
+    with _services(directory, sides, workers=workers) as services:
+        writers = {side: _Writers(service) for side, service in services.items()}
+        for number in range(plan.rounds + 1):
+            for side in _SIDES:
                 many, slowest = writers[side].write(CLIENTS, seconds=plan.seconds)
                 one, _ = writers[side].write(1, seconds=plan.seconds)
                 if number:
-                    for what, value in zip(_TARGETS, (many, one, slowest), strict=True):
-                        times[what][side].append(value)
-            print(f"  round {number}/{plan.rounds}", flush=True)
-    found = [
-        _ratio_row(what, values, base, unit_of_today=1e6, note="CPU time") for what, values in cpu.items()
-    ]
+                    times[side].append((many, one, slowest))
+            print(f"  round {number}/{plan.rounds} of the writes{WORKERS[workers]}", flush=True)
+    return times
+
+
+def write_rows(
+    times: Mapping[str, Sequence[tuple[float, float, float]]], *, workers: int, commit: str
+) -> list[Row]:
+    """
+    Compare the durable writes of both sides.
+
+    Args:
+        times: Seconds of each round by side: a write of many clients, one of a single client, the p99 of many.
+        commit: The older one.
+    """
     return [
-        *found,
-        *(
-            _ratio_row(what, times[what], base, target=target, note="wall time")
-            for what, target in _TARGETS.items()
-        ),
+        _ratio_row(
+            what + WORKERS[workers],
+            {side: [seconds[place] for seconds in rounds] for side, rounds in times.items()},
+            commit,
+            target=target,
+            note="wall time",
+        )
+        for place, (what, target) in enumerate(_WRITES.items())
     ]
 
 
 def _ratio_row(
     what: str,
-    values: dict[str, list[float]],
-    base: Older,
+    values: Mapping[str, Sequence[float]],
+    commit: str,
     *,
     note: str,
     target: float | None = None,
@@ -215,7 +255,7 @@ def _ratio_row(
         value=statistics.median(ratios),
         unit=_OF_TODAY,
         target=target,
-        note=f"against {base.commit}; {note}",
+        note=f"against {commit}; {note}",
     )
 
 

@@ -51,6 +51,10 @@ class Service:
         self._database = database
         self._connection = http.client.HTTPConnection("127.0.0.1", subject.port, timeout=60)
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
     def call(self, method: str, path: str, body: object = None, *, bearer: str = "") -> tuple[int, Any, str]:
         """Send one request; return status, JSON and the session token that came with it."""
         headers = {"content-type": "application/json"} if body is not None else {}
