@@ -30,6 +30,7 @@ from benchmarks import (
     waits,
 )
 from benchmarks.credentials_rows import Plan
+from benchmarks.load import generator
 from benchmarks.measure import Row
 from benchmarks.older import Older, older
 from tests.support.postgres import PostgresServer
@@ -51,7 +52,7 @@ def main() -> int:
         return breakdown.main(["--write"]) or waits.main(["--write"])
     quick = arguments.quick or os.environ.get("QUICK", "") not in ("", "0")
     base = arguments.base or os.environ.get("BASE", "")
-    where = report.machine(quick=quick)
+    where = report.machine(quick=quick, load=generator())
     begun = time.monotonic()
     if base:
         commit = older(base)

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from benchmarks import peers
-from benchmarks.load import generator
+from benchmarks import peers, revision
 from benchmarks.measure import OURS, Row
 from benchmarks.subjects import ROOT
 from czo_auth.version import VERSION
@@ -26,15 +25,22 @@ _BAR, _LEFT, _WIDTH = 20, 390, 960
 _INK, _FONT = "#1b1f24", 'font-family="system-ui, sans-serif" font-size="12"'
 
 
-def machine(*, quick: bool) -> dict[str, Any]:
-    """Describe the machine and the measurement."""
+def machine(*, quick: bool = False, load: str | None = None) -> dict[str, Any]:
+    """
+    Describe the machine and what is measured on it; to be called before anything is.
+
+    Args:
+        load: Where the load comes from, if there is any.
+    """
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "load": generator(),
+        "load": load,
         "quick": quick,
-        "loadBefore": round(os.getloadavg()[2], 1),
+        # Of the last minute: a longer average contains what ended long before.
+        "loadBefore": round(os.getloadavg()[0], 1),
+        **revision.of_tree(ROOT),
     }
 
 
@@ -51,11 +57,13 @@ def write(rows: Sequence[Row], where: dict[str, Any]) -> None:
 
 def write_against(rows: Sequence[Row], where: dict[str, Any], commit: str) -> None:
     """Write the comparison with an older commit, next to the other figures."""
-    document = {"machine": where, "against": commit, "rows": [row.as_json() for row in rows]}
+    versions = {"czo-auth": VERSION}
+    lines = [row.as_json() for row in rows]
+    document = {"machine": where, "versions": versions, "against": commit, "rows": lines}
     RESULTS.parent.mkdir(exist_ok=True)
     against = RESULTS.with_name(f"against-{commit}.json")
     against.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    replace_part(AGAINST_BEGIN, AGAINST_END, table(rows, where, {"czo-auth": VERSION}, chart=False))
+    replace_part(AGAINST_BEGIN, AGAINST_END, table(rows, where, versions, chart=False))
 
 
 def replace_part(begin: str, end: str, text: str) -> None:
@@ -93,12 +101,21 @@ def table(rows: Sequence[Row], where: dict[str, Any], versions: dict[str, str], 
         ]
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", *(f"{number}. {note}" for number, note in enumerate(notes, 1)), ""]
-    reported = ", ".join(f"{name} {version}" for name, version in versions.items())
-    lines.append(
-        f"{where['system']}, {where['cores']} cores, Python {where['python']}, load by {where['load']}"
-        f"{', quick run' if where['quick'] else ''}; load average before: {where['loadBefore']}. {reported}."
-    )
+    lines.append(measured_on(where, versions))
     return "\n".join(lines)
+
+
+def measured_on(where: dict[str, Any], versions: dict[str, str]) -> str:
+    """Return the line below a table: the machine, the versions and the commit."""
+    machine = f"{where['system']}, {where['cores']} cores, Python {where['python']}"
+    load = f", load by {where['load']}" if where["load"] else ""
+    quick = ", quick run" if where["quick"] else ""
+    reported = dict(versions)
+    if where["commit"]:
+        changed = " with uncommitted changes" if where["changed"] else ""
+        reported["czo-auth"] += f" (commit {where['commit']}{changed})"
+    named = ", ".join(f"{name} {version}" for name, version in reported.items())
+    return f"{machine}{load}{quick}; load average of the minute before: {where['loadBefore']}. {named}."
 
 
 def chart(rows: Sequence[Row]) -> str:
