@@ -50,7 +50,7 @@ help:
 	@echo "make fuzz     a million inputs to the parsers, 20,000 generated requests, the model: 20 minutes"
 	@echo "make bench    every figure of docs/performance.md, 20 minutes; QUICK=1: ours only, 4 minutes; BASE=COMMIT: against that one; PROFILE=1: where the time of writes and key checks goes, 3 minutes"
 	@echo "make capacity  the tables of docs/scaling.md, 2 minutes"
-	@echo "make growth   the same work with a thousand people and with GROWTH_USERS, 100,000: some minutes"
+	@echo "make growth   the same work with a thousand people and with GROWTH_USERS, 100,000: some minutes; GROWTH_ARGS=--write: into docs/performance.md"
 	@echo "make peers    the attacks that can be asked of other products, of them and of this one"
 	@echo "make mutation  change one thing at a time in the code, and see that a test notices"
 	@echo "make check    ruff, mypy, import contracts, tree rules, advisories"
@@ -114,9 +114,11 @@ capacity: $(VENV)/.dev-installed
 # People of the larger database, and which ones: sqlite,postgresql.
 GROWTH_USERS ?= 100000
 GROWTH_DATABASES ?= sqlite,postgresql
+# `make growth GROWTH_ARGS=--write` puts the tables into docs/performance.md.
+GROWTH_ARGS ?=
 
 growth: $(VENV)/.dev-installed
-	$(IN)/python -m benchmarks.growth --users $(GROWTH_USERS) --databases $(GROWTH_DATABASES)
+	$(IN)/python -m benchmarks.growth --users $(GROWTH_USERS) --databases $(GROWTH_DATABASES) $(GROWTH_ARGS)
 
 bench: $(VENV)/.dev-installed
 	QUICK=$(QUICK) BASE=$(BASE) PROFILE=$(PROFILE) $(IN)/python -m benchmarks

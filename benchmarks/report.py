@@ -66,6 +66,12 @@ def write_against(rows: Sequence[Row], where: dict[str, Any], commit: str) -> No
     replace_part(AGAINST_BEGIN, AGAINST_END, table(rows, where, versions, chart=False))
 
 
+def part(begin: str, end: str) -> str:
+    """Return the text of the page between two marks."""
+    _, _, rest = PAGE.read_text().partition(begin)
+    return rest.partition(end)[0]
+
+
 def replace_part(begin: str, end: str, text: str) -> None:
     """Put *text* into the page between two marks, each on a line of its own."""
     head, _, rest = PAGE.read_text().partition(begin)
