@@ -181,6 +181,44 @@ async def test_nothing_is_remembered_without_a_trigger(migrated_sqlite_url: str)
         await storage.close()
 
 
+@pytest.mark.parametrize(
+    ("now", "then"),
+    [
+        pytest.param("count + 1", "count + 0", id="counts nothing"),
+        pytest.param("WHEN OLD.role IS NOT NEW.role OR", "WHEN 0 OR", id="ignores a column"),
+        pytest.param("OF role, ", "OF ", id="watches a column less"),
+    ],
+)
+async def test_nothing_is_remembered_while_a_trigger_is_not_as_this_version_makes_it(
+    migrated_sqlite_url: str, now: str, then: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as one of an older version, which has the same name."""
+    storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_")
+    await storage.start()
+    try:
+        assert await remembers(storage)
+        with closing(sqlite3.connect(database_path(migrated_sqlite_url))) as connection:
+            name = "czo_auth_changed_members_update"
+            question = "SELECT sql FROM sqlite_master WHERE name = ?"
+            (definition,) = connection.execute(question, (name,)).fetchone()
+            assert now in definition
+            connection.execute(f"DROP TRIGGER {name}")
+            connection.execute(definition.replace(now, then))
+            assert not await remembers(storage)
+            assert "nothing is cached" in caplog.text
+            connection.execute(f"DROP TRIGGER {name}")
+            connection.execute(definition)
+        assert await remembers(storage)
+    finally:
+        await storage.close()
+
+
+async def remembers(storage: SqliteStorage) -> bool:
+    """Return whether there is a change token after a commit."""
+    await Rows(storage).user()
+    return storage.lookup.change_token() is not None
+
+
 async def test_trigger_that_goes_while_the_server_runs_ends_the_memory(migrated_sqlite_url: str) -> None:
     storage: Storage = SqliteStorage(migrated_sqlite_url, table_prefix="czo_auth_")
     await storage.start()

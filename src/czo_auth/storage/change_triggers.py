@@ -10,6 +10,7 @@ PostgreSQL they notify a listening connection.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -87,7 +88,11 @@ def install_change_triggers(connection: Connection, tables: Tables) -> None:
         present = {column["name"] for column in inspector.get_columns(table)}
         columns = [column for column in watched.columns if column in present]
         if connection.dialect.name == "sqlite":
-            statements = _sqlite_triggers(tables, table, watched, columns)
+            statements = [
+                statement
+                for trigger, definition in _sqlite_triggers(tables, table, watched, columns)
+                for statement in (f"DROP TRIGGER IF EXISTS {trigger}", definition)
+            ]
         else:
             statements = _postgresql_trigger(tables, table, watched, columns)
         for statement in statements:
@@ -95,12 +100,23 @@ def install_change_triggers(connection: Connection, tables: Tables) -> None:
 
 
 def has_all_change_triggers(connection: sqlite3.Connection, tables: Tables) -> bool:
-    """Whether every trigger is in the file; if one is missing, nothing may be cached."""
-    question = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name LIKE ? ESCAPE '\\'"
+    """
+    Whether every trigger is in the file as this version defines it; otherwise nothing may be cached.
+
+    By their definitions, because a trigger of the same name may watch fewer columns, or do nothing.
+    """
+    question = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE ? ESCAPE '\\'"
     pattern = tables.prefix.replace("_", "\\_") + "changed\\_%"
-    (found,) = connection.execute(question, (pattern,)).fetchone()
-    expected = sum(1 + bool(watched.columns) + watched.inserts for watched in WATCHED.values())
-    return bool(found == expected)
+    return {sql for (sql,) in connection.execute(question, (pattern,))} == _sqlite_definitions(tables)
+
+
+def _sqlite_definitions(tables: Tables) -> set[str]:
+    """Return what SQLite stores of the triggers of a migrated file: the statements that made them."""
+    return {
+        definition
+        for name, watched in WATCHED.items()
+        for _, definition in _sqlite_triggers(tables, tables.prefix + name, watched, watched.columns)
+    }
 
 
 def change_count_sql(tables: Tables) -> str:
@@ -117,7 +133,10 @@ def tell_change_function(tables: Tables, *, schema: str) -> tuple[str, str]:
     return f"CREATE OR REPLACE FUNCTION {function} {body}", f"DROP FUNCTION IF EXISTS {function}"
 
 
-def _sqlite_triggers(tables: Tables, table: str, watched: WatchedTable, columns: list[str]) -> list[str]:
+def _sqlite_triggers(
+    tables: Tables, table: str, watched: WatchedTable, columns: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Return the name of each trigger of a table, and the statement that creates it."""
     prefix = f"{tables.prefix}changed_{table.removeprefix(tables.prefix)}"
     counting = f"BEGIN UPDATE {tables.change_count_table} SET count = count + 1; END"  # noqa: S608
     alive = f"WHEN OLD.{watched.ignored_once_set} IS NULL " if watched.ignored_once_set else ""
@@ -127,11 +146,8 @@ def _sqlite_triggers(tables: Tables, table: str, watched: WatchedTable, columns:
         wanted["update"] = f"AFTER UPDATE OF {', '.join(columns)} ON {table} WHEN {differs} "
     if watched.inserts:
         wanted["insert"] = f"AFTER INSERT ON {table} "
-    statements = []
     for event, condition in wanted.items():
-        statements.append(f"DROP TRIGGER IF EXISTS {prefix}_{event}")
-        statements.append(f"CREATE TRIGGER {prefix}_{event} {condition}{counting}")
-    return statements
+        yield f"{prefix}_{event}", f"CREATE TRIGGER {prefix}_{event} {condition}{counting}"
 
 
 def _postgresql_trigger(tables: Tables, table: str, watched: WatchedTable, columns: list[str]) -> list[str]:

@@ -217,7 +217,7 @@ class _Reader:
         Read the number that the change triggers move.
 
         Returns:
-            None where a trigger is missing, so that nothing is remembered.
+            None where a trigger is missing or of another version, so that nothing is remembered.
 
         Raises:
             sqlite3.Error: The file is not migrated, or does not work.
@@ -226,6 +226,8 @@ class _Reader:
         if schema != self._schema:
             self._has_triggers = has_all_change_triggers(self._connection, self._tables)
             self._schema = schema
+            if not self._has_triggers:
+                log.warning("change triggers are missing or of another version; nothing is cached")
         if not self._has_triggers:
             return None
         (count,) = self.cursor.execute(change_count_sql(self._tables)).fetchall()[0]
