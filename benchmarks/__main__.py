@@ -116,7 +116,7 @@ def _measured(*, quick: bool) -> list[Row]:
             (
                 "revocation",
                 lambda at: revocation_rows.rows(
-                    at, postgres, each=2 if quick else 30, seconds=1 if quick else 15
+                    at, postgres, each=1 if quick else 5, seconds=1 if quick else 15
                 ),
             ),
         ]

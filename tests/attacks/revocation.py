@@ -14,64 +14,45 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from czo_auth import Auth, Settings
-from czo_auth.core.sessions.session import Session
-from czo_auth.core.users.user import User
-from czo_auth.crypto import tokens
 from tests.attacks.history import Act, History, Operation, Outcome
+from tests.attacks.removable import Credential
+from tests.attacks.removals import Change, changes_on
 from tests.support.ports import free_port
-from tests.support.rows import Rows
 from tests.support.tethered import tethered
 
 KEY = "Y+9Wxk8PqkA1laOUTQYqe91LfiQ1L3Wnl87wz+g0CwU="
-ISSUER = "http://127.0.0.1:8000"
+# With a name, because an address can have no passkeys.
+ISSUER = "http://localhost:8000"
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = (
-    *("key revoked", "owner banned", "member removed", "admin lost 2FA", "session revoked"),
-    *("service account disabled", "service account deleted", "service account's key switched off"),
-)
-
-
-@dataclass
-class Credential:
-    """Something that can be taken away."""
-
-    text: str
-    gone_at: float | None = None
-    name: str = ""
-
-
-@dataclass(frozen=True)
-class Change:
-    """One request that takes something away, and what it takes."""
-
-    kind: str
-    method: str
-    path: str
-    bearer: str
-    body: object | None
-    takes: list[Credential]
+PROCESSES = 4
+REFUSALS = (401, 403, 429)
 
 
 @dataclass
 class Proof:
     """
-    What was seen. ``late`` has seconds after the change's answer, of requests that were let in; ``history`` all that
-    happened to each credential.
+    What was seen.
+
+    Attributes:
+        after: Requests that began after the change that ended their credential.
+        late: Seconds after the change, of requests that were let in.
+        late_kinds: How many those were, by the kind of the change.
+        history: All that happened to each credential.
     """
 
     requests: int = 0
     after: int = 0
     faults: list[str] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
+    late_kinds: Counter[str] = field(default_factory=Counter)
     changes: dict[str, int] = field(default_factory=dict)
     history: History = field(default_factory=History)
 
@@ -82,7 +63,12 @@ class Proof:
 
 def settings_of(database_url: str) -> Settings:
     """Give the settings of the processes under proof."""
-    return Settings(database_url=database_url, encryption_key=SecretStr(KEY), base_url=ISSUER)
+    return Settings(
+        database_url=database_url,
+        encryption_key=SecretStr(KEY),
+        base_url=ISSUER,
+        rate_limit_enabled=False,
+    )
 
 
 async def prepare(database_url: str, each: int) -> list[Change]:
@@ -90,135 +76,14 @@ async def prepare(database_url: str, each: int) -> list[Change]:
     auth = Auth(settings_of(database_url))
     await auth.open()
     try:
-        return await _People(auth).changes(each)
+        return await changes_on(auth, each)
     finally:
         await auth.stop()
 
 
-class _People:
-    def __init__(self, auth: Auth) -> None:
-        self._auth = auth
-        self._things = Rows(auth.storage)
-
-    async def changes(self, each: int) -> list[Change]:
-        administrator = await self._administrator()
-        by_admin = (await self._session(administrator, "admin")).text
-        found = []
-        for _ in range(each):
-            found += [
-                await self._key_revoked(),
-                await self._owner_banned(by_admin),
-                await self._member_removed(),
-                await self._admin_lost_factor(by_admin),
-                await self._session_revoked(),
-                await self._service_account_disabled(),
-                await self._service_account_deleted(),
-                await self._service_account_key_switched_off(),
-            ]
-        random.shuffle(found)
-        return found
-
-    async def _administrator(self) -> User:
-        user = await self._things.user(actor_types=frozenset({"customer", "admin"}))
-        await self._things.factor(user)
-        return user
-
-    async def _key(self, user: User, organization_id: str | None = None) -> tuple[str, Credential]:
-        text = tokens.new_token("czo_")
-        key = await self._things.key(
-            user, digest=tokens.digest(text), organization_id=organization_id, last_used_at=self._auth.now()
-        )
-        return key.id, Credential(text)
-
-    async def _new_session(self, user: User, actor: str) -> tuple[Session, Credential]:
-        text, now = tokens.new_token(tokens.SESSION), self._auth.now()
-        session = await self._things.session(
-            user,
-            digest=tokens.digest(text),
-            actor_type=actor,
-            auth_time=now,
-            factor_proved_at=now,
-            created_at=now,
-            expires_at=now + timedelta(days=1),
-        )
-        return session, Credential(text)
-
-    async def _session(self, user: User, actor: str = "customer") -> Credential:
-        return (await self._new_session(user, actor))[1]
-
-    def _token(self, session: Session) -> Credential:
-        sign = self._auth.services.access_tokens.sign
-        return Credential(sign(session, restricted=False, now=self._auth.now()))
-
-    async def _key_revoked(self) -> Change:
-        user = await self._things.user()
-        key_id, key = await self._key(user)
-        owner = await self._session(user)
-        return Change("key revoked", "DELETE", f"/api-keys/{key_id}", owner.text, None, [key])
-
-    async def _owner_banned(self, by_admin: str) -> Change:
-        user = await self._things.user()
-        _, key = await self._key(user)
-        session, token = await self._new_session(user, "customer")
-        takes = [key, token, self._token(session)]
-        return Change("owner banned", "POST", f"/admin/users/{user.id}/ban", by_admin, {"reason": "x"}, takes)
-
-    async def _member_removed(self) -> Change:
-        owner, member = await self._things.user(), await self._things.user()
-        acme = await self._things.organization()
-        await self._things.member(acme, owner, role="owner")
-        await self._things.member(acme, member, role="admin")
-        _, key = await self._key(member, acme.id)
-        path = f"/organizations/{acme.id}/members/{member.id}"
-        return Change(
-            "member removed", "DELETE", path, (await self._session(owner)).text, {"confirm": True}, [key]
-        )
-
-    async def _service_account(self) -> tuple[str, str, Credential, str]:
-        """Make a service account with a key; gives its path, an admin's session, the key and the key's path."""
-        admin = await self._things.user()
-        acme = await self._things.organization({admin: "admin"})
-        account = await self._things.service_account(acme)
-        text = tokens.new_token("czo_")
-        key = await self._things.account_key(
-            account, digest=tokens.digest(text), last_used_at=self._auth.now()
-        )
-        path = f"/organizations/{acme.id}/service-accounts/{account.id}"
-        key_path = f"/organizations/{acme.id}/api-keys/{key.id}"
-        return path, (await self._session(admin)).text, Credential(text), key_path
-
-    async def _service_account_disabled(self) -> Change:
-        path, admin, key, _ = await self._service_account()
-        return Change("service account disabled", "PATCH", path, admin, {"enabled": False}, [key])
-
-    async def _service_account_deleted(self) -> Change:
-        path, admin, key, _ = await self._service_account()
-        return Change("service account deleted", "DELETE", path, admin, None, [key])
-
-    async def _service_account_key_switched_off(self) -> Change:
-        _, admin, key, path = await self._service_account()
-        body = {"enabled": False}
-        return Change("service account's key switched off", "PATCH", path, admin, body, [key])
-
-    async def _admin_lost_factor(self, by_admin: str) -> Change:
-        user = await self._administrator()
-        _, key = await self._key(user)
-        session, token = await self._new_session(user, "admin")
-        takes = [key, token, self._token(session)]
-        path = f"/admin/users/{user.id}/two-factor"
-        return Change("admin lost 2FA", "DELETE", path, by_admin, {"reason": "lost everything"}, takes)
-
-    async def _session_revoked(self) -> Change:
-        user = await self._things.user()
-        session, token = await self._new_session(user, "customer")
-        own = await self._session(user)
-        takes = [token, self._token(session)]
-        return Change("session revoked", "DELETE", f"/sessions/{session.id}", own.text, None, takes)
-
-
 @asynccontextmanager
 async def serving(
-    database_url: str, directory: Path, *, workers: int = 4, env: Mapping[str, str] | None = None
+    database_url: str, directory: Path, *, workers: int = PROCESSES, env: Mapping[str, str] | None = None
 ) -> AsyncIterator[int]:
     """Run the host in several processes; gives its port."""
     port = free_port()
@@ -280,34 +145,37 @@ async def prove(
     """
     Spread *changes* over *seconds* under load, and go on for a moment.
 
+    Each change waits until every connection has used what it takes, so that every process remembers it.
+
     Args:
         bound: What came through so long after a change is late but allowed; the load goes on beyond it.
     """
     proof = Proof()
-    credentials = [credential for change in changes for credential in change.takes]
-    for number, credential in enumerate(credentials):
-        credential.name = f"credential {number}"
-    over = asyncio.Event()
-    load = [asyncio.create_task(_load(port, credentials, proof, over)) for _ in range(connections)]
+    load = _Load(port, changes, proof)
+    running = [asyncio.create_task(load.run()) for _ in range(connections)]
     try:
         await asyncio.sleep(0.3)
         for change in changes:
+            await load.use_everywhere(change)
             await _carry_out(port, change, proof)
             await asyncio.sleep(seconds / len(changes))
-        await asyncio.sleep(bound + 0.5)
+        await asyncio.sleep(max(change.delay for change in changes) + bound + 0.5)
     finally:
-        over.set()
-        await asyncio.gather(*load)
+        load.over.set()
+        await asyncio.gather(*running)
     return proof
 
 
 async def _carry_out(port: int, change: Change, proof: Proof) -> None:
     connection = await _Connection.open(port)
+    content = change.content()
     begun = time.monotonic()
-    status = await connection.ask(change.method, f"/api/auth{change.path}", change.bearer, change.body)
-    gone_at = time.monotonic()
+    for credential in change.takes:
+        credential.asked_at = begun
+    status = await connection.ask(change.method, f"/api/auth{change.path}", change.bearer, content)
+    gone_at = max(time.monotonic(), begun + change.delay)
     connection.close()
-    if status not in (200, 204):
+    if status != change.status:
         proof.faults.append(f"{change.kind}: {status}")
         return
     for credential in change.takes:
@@ -319,32 +187,75 @@ async def _carry_out(port: int, change: Change, proof: Proof) -> None:
 def _write_down(
     proof: Proof, act: Act, credential: Credential, outcome: Outcome, begun: float, ended: float
 ) -> None:
+    if credential.spared:
+        # A limit of one use may be refused by one process and let in by another.
+        return
     proof.history.operations.append(
         Operation(act=act, thing=credential.name, outcome=outcome, invoked=begun, answered=ended)
     )
 
 
-async def _load(port: int, credentials: list[Credential], proof: Proof, over: asyncio.Event) -> None:
-    connection = await _Connection.open(port)
-    while not over.is_set():
-        credential = random.choice(credentials)
-        gone_at, begun = credential.gone_at, time.monotonic()
-        status = await connection.ask("GET", "/", credential.text)
+class _Load:
+    """Requests from many connections, most of them with what the change takes that is made now."""
+
+    def __init__(self, port: int, changes: Sequence[Change], proof: Proof) -> None:
+        self.over = asyncio.Event()
+        self._port = port
+        self._proof = proof
+        self._all = [credential for change in changes for credential in change.takes]
+        self._current: Sequence[Credential] = ()
+        self._connections = 0
+        self._unused: dict[int, list[Credential]] = {}
+        """What each connection, by its number, has still to use before the change is made."""
+        self._unanswered = 0
+        self._is_used = asyncio.Event()
+        self._let_in: Counter[str] = Counter()
+
+    async def use_everywhere(self, change: Change) -> None:
+        """Use what *change* takes on every connection."""
+        self._current = change.takes
+        self._unused = {number: list(change.takes) for number in range(self._connections)}
+        self._unanswered = self._connections * len(change.takes)
+        self._is_used.clear()
+        try:
+            await asyncio.wait_for(self._is_used.wait(), 30)
+        except TimeoutError:
+            self._proof.faults.append(f"{change.kind}: not used by every connection")
+
+    async def run(self) -> None:
+        """Send requests on one connection until it is over."""
+        number = self._connections
+        self._connections += 1
+        connection = await _Connection.open(self._port)
+        while not self.over.is_set():
+            if unused := self._unused.get(number):
+                await self._use(connection, unused.pop())
+                self._unanswered -= 1
+                if not self._unanswered:
+                    self._is_used.set()
+            else:
+                is_current = self._current and random.random() < 0.8
+                await self._use(connection, random.choice(self._current if is_current else self._all))
+        connection.close()
+
+    async def _use(self, connection: _Connection, credential: Credential) -> None:
+        proof, gone_at, begun = self._proof, credential.gone_at, time.monotonic()
+        status = await connection.ask("GET", credential.path, credential.text)
         _write_down(proof, "use", credential, "ok" if status == 200 else "refused", begun, time.monotonic())
         proof.requests += 1
-        if status not in (200, 401, 403):
+        if status not in (200, *REFUSALS):
             proof.faults.append(f"{status} for a request")
-        if gone_at is None:
+        if gone_at is None or begun < gone_at:
             # A change may be under way; only that it was not let in *before* one is a fault.
-            if status != 200 and credential.gone_at is None:
-                await asyncio.sleep(0.5)
-                if credential.gone_at is None:
-                    proof.faults.append(f"{status} for a credential that nobody took away")
-            continue
+            if status != 200 and credential.asked_at is None:
+                proof.faults.append(f"{status} for a credential that nobody took away: {credential.name}")
+            return
         proof.after += 1
         if status == 200:
-            proof.late.append(begun - gone_at)
-    connection.close()
+            self._let_in[credential.name] += 1
+            if self._let_in[credential.name] > credential.spared * PROCESSES:
+                proof.late.append(begun - gone_at)
+                proof.late_kinds[credential.kind] += 1
 
 
 class _Connection:
@@ -358,7 +269,9 @@ class _Connection:
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
     async def ask(self, method: str, path: str, bearer: str, body: object | None = None) -> int:
-        lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {bearer}"]
+        lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1"]
+        if bearer:
+            lines.append(f"Authorization: Bearer {bearer}")
         content = b"" if body is None else json.dumps(body).encode()
         if body is not None:
             lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]

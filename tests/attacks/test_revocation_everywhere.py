@@ -13,9 +13,10 @@ import asyncpg
 import pytest
 
 from tests.attacks.history import faults
-from tests.attacks.revocation import KINDS, Proof, prepare, prove, serving
+from tests.attacks.removals import KINDS
+from tests.attacks.revocation import Proof, prepare, prove, serving
 
-EACH = 4
+EACH = 2
 BOUND_SECONDS = 1.0
 END_LISTENERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
