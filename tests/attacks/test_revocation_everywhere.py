@@ -15,9 +15,14 @@ import pytest
 from tests.attacks.history import faults
 from tests.attacks.removals import KINDS
 from tests.attacks.revocation import Proof, prepare, prove, serving
+from tests.attacks.triggers import disarm_triggers
 
 EACH = 2
 BOUND_SECONDS = 1.0
+LONG_SECONDS = 60.0
+"""How long memory on PostgreSQL lasts where nothing but a notification ends it during a test."""
+HEARD_SECONDS = 2.0
+"""How long a notification may take on a busy machine; usually a millisecond."""
 END_LISTENERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE application_name = 'czo-auth' AND pid <> pg_backend_pid() AND datname = current_database()
@@ -68,3 +73,28 @@ async def test_memory_on_postgresql_keeps_its_bound_when_its_listeners_are_cut_o
     complete(proof)
     assert cut > 0, "no listener was cut off"
     assert proof.late_at(1) < BOUND_SECONDS
+
+
+@pytest.mark.deep
+async def test_memory_on_postgresql_hears_of_every_kind_of_change(postgres_url: str, tmp_path: Path) -> None:
+    """By notifications alone: the memory lasts much longer than the test."""
+    changes = await prepare(postgres_url, EACH)
+    async with serving(postgres_url, tmp_path, env={"CZO_AUTH_CACHE_SECONDS": str(LONG_SECONDS)}) as port:
+        proof = await prove(port, changes, seconds=3, bound=HEARD_SECONDS)
+    complete(proof)
+    assert proof.late_at(1) < HEARD_SECONDS
+
+
+@pytest.mark.deep
+async def test_proof_finds_every_kind_of_change_that_no_trigger_reports(
+    database_url: str, tmp_path: Path
+) -> None:
+    """What the proof would show if the triggers did nothing, so that finding nothing late means something."""
+    changes = await prepare(database_url, 1)
+    await disarm_triggers(database_url)
+    async with serving(database_url, tmp_path, env={"CZO_AUTH_CACHE_SECONDS": str(LONG_SECONDS)}) as port:
+        proof = await prove(port, changes, seconds=3, bound=HEARD_SECONDS)
+    assert proof.faults == []
+    assert set(proof.late_kinds) == set(KINDS)
+    assert proof.late_at(1) > HEARD_SECONDS
+    assert faults(proof.history) != []
