@@ -30,7 +30,7 @@ from czo_auth.storage.sqlite_batch import (
 )
 from czo_auth.storage.sqlite_file import database_path
 from czo_auth.storage.sqlite_worker import SqliteWorker
-from tests.storage.batch_process import STEPS
+from tests.storage.batch_process import ROWS, STEPS
 from tests.support.records import NOW, a_session, a_user, an_id
 from tests.support.turns import Turns
 
@@ -278,17 +278,25 @@ async def test_audit_chain_holds_across_a_batch(storage: SqliteStorage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("point", "kept"), [("between savepoints", 0), ("before the commit", 0), ("after the commit", STEPS)]
+    ("point", "kept", "answered"),
+    [
+        ("within a savepoint", 0, 0),
+        ("between savepoints", 0, 0),
+        ("before the commit", 0, 0),
+        ("after the commit, before the answers", STEPS, 0),
+        ("after the answers", STEPS, STEPS),
+    ],
 )
-def test_kill_leaves_all_of_a_batch_or_nothing(migrated_sqlite_url: str, point: str, kept: int) -> None:
+def test_kill_leaves_all_of_a_batch_or_nothing_and_what_was_answered_is_there(
+    migrated_sqlite_url: str, point: str, kept: int, answered: int
+) -> None:
     command = [sys.executable, "-m", "tests.storage.batch_process", migrated_sqlite_url, point]
     process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert process.returncode == -signal.SIGKILL, process.stderr
-    answered = process.stdout.split()
     with closing(sqlite3.connect(database_path(migrated_sqlite_url))) as connection:
-        rows = connection.execute("SELECT kid FROM czo_auth_key_checks ORDER BY kid").fetchall()
-    assert len(rows) == kept
-    assert sorted(f"step-{number}" for number in answered) == [kid for (kid,) in rows]
+        rows = {kid for (kid,) in connection.execute("SELECT kid FROM czo_auth_key_checks")}
+    assert rows == {f"{number} {row}" for number in range(kept) for row in ROWS}
+    assert sorted(process.stdout.split()) == [str(number) for number in range(answered)]
 
 
 async def test_callers_of_one_commit_continue_a_few_in_each_turn_of_the_loop(storage: SqliteStorage) -> None:
