@@ -19,6 +19,7 @@ import pytest
 
 from czo_auth.core.errors import InvalidToken, StorageUnavailable
 from czo_auth.core.transaction import Transaction
+from czo_auth.storage import sqlite_batch
 from czo_auth.storage.errors import StorageError
 from czo_auth.storage.sqlite import CONTINUE_AT_ONCE, SqliteStorage
 from czo_auth.storage.sqlite_batch import (
@@ -35,6 +36,8 @@ from tests.support.records import NOW, a_session, a_user, an_id
 from tests.support.turns import Turns
 
 ROOT = Path(__file__).parents[2]
+STEP_SECONDS = 0.03
+"""Four of these last longer than `BATCH_SECONDS`; in a commit of 0.23 s, eight begin."""
 
 
 @pytest.fixture
@@ -43,6 +46,16 @@ async def storage(migrated_sqlite_url: str) -> AsyncIterator[SqliteStorage]:
     await opened.start()
     yield opened
     await opened.close()
+
+
+class MonotonicClock:
+    """The module `time` as the batch sees it: its clock moves by what steps and commits are said to take."""
+
+    def __init__(self) -> None:
+        self.seconds = time.monotonic()
+
+    def monotonic(self) -> float:
+        return self.seconds
 
 
 class HeldThread:
@@ -116,6 +129,39 @@ async def test_batch_has_an_upper_bound(storage: SqliteStorage) -> None:
     assert held.count("COMMIT") >= 2
     batches = "".join(_letter(statement) for statement in held.statements).split("C")
     assert max(map(len, batches)) <= BATCH
+
+
+@pytest.mark.parametrize(
+    ("commit_seconds", "batches"),
+    [
+        pytest.param(0.0, [4, 4, 4], id="quick disk"),
+        pytest.param(0.23, [4, 8], id="a batch lasts as long as the commit before it"),
+    ],
+)
+async def test_batch_takes_no_further_step_in_when_its_time_is_over(
+    storage: SqliteStorage, monkeypatch: pytest.MonkeyPatch, commit_seconds: float, batches: list[int]
+) -> None:
+    clock = MonotonicClock()
+    commit = SqliteWorker.commit
+
+    def commit_in_its_time(worker: SqliteWorker) -> None:
+        clock.seconds += commit_seconds
+        commit(worker)
+
+    def add_slowly(name: str) -> Callable[[Transaction], bool]:
+        def add_in_its_time(tx: Transaction) -> bool:
+            clock.seconds += STEP_SECONDS
+            return add(name)(tx)
+
+        return add_in_its_time
+
+    monkeypatch.setattr(SqliteWorker, "commit", commit_in_its_time)
+    monkeypatch.setattr(sqlite_batch, "time", clock)
+    steps = [add_slowly(f"k{number}") for number in range(sum(batches))]
+    outcomes, held = await run_together(storage, *steps)
+    assert outcomes == [True] * len(steps)
+    *lengths, after_the_last = map(len, "".join(map(_letter, held.statements)).split("C"))
+    assert (lengths, after_the_last) == (batches, 0)
 
 
 def _letter(statement: str) -> str:
