@@ -32,6 +32,7 @@ from czo_auth.storage.sqlite_batch import (
 from czo_auth.storage.sqlite_file import database_path
 from czo_auth.storage.sqlite_worker import SqliteWorker
 from tests.storage.batch_process import ROWS, STEPS
+from tests.support.monotonic import MonotonicClock
 from tests.support.records import NOW, a_session, a_user, an_id
 from tests.support.turns import Turns
 
@@ -46,16 +47,6 @@ async def storage(migrated_sqlite_url: str) -> AsyncIterator[SqliteStorage]:
     await opened.start()
     yield opened
     await opened.close()
-
-
-class MonotonicClock:
-    """The module `time` as the batch sees it: its clock moves by what steps and commits are said to take."""
-
-    def __init__(self) -> None:
-        self.seconds = time.monotonic()
-
-    def monotonic(self) -> float:
-        return self.seconds
 
 
 class HeldThread:

@@ -48,10 +48,12 @@ class Progress:
         seconds: Time spent on transactions that were committed, in all. What a step takes beyond the time of a batch
             does not count: a thread that hangs makes no progress.
         last_commit: Seconds that the last COMMIT took.
+        last_transaction: Seconds that the last committed transaction took, with its COMMIT.
     """
 
     seconds: float = 0.0
     last_commit: float = 0.0
+    last_transaction: float = 0.0
 
     def batch_seconds(self) -> float:
         """Return how long the next transaction may take steps in."""
@@ -61,6 +63,7 @@ class Progress:
         """Count a transaction by the seconds that its steps and its COMMIT took."""
         self.seconds += min(steps, self.batch_seconds()) + commit
         self.last_commit = commit
+        self.last_transaction = steps + commit
 
 
 @dataclass(frozen=True, slots=True)

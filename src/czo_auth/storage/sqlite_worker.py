@@ -27,6 +27,9 @@ T = TypeVar("T")
 SHARED_SECONDS: Final = 1.0
 """How long after another connection's write the file counts as shared."""
 
+LONG_SECONDS: Final = 0.02
+"""After a transaction of this length the pause for others costs so little that they need not have written before."""
+
 
 class SqliteWorker:
     """
@@ -159,12 +162,15 @@ class SqliteWorker:
 
     def _give_others_a_turn(self) -> None:
         """
-        Pause before the next transaction while others write to the file.
+        Pause before the next transaction while others write to the file, and after a long transaction.
 
-        A waiting connection polls once a millisecond, and would hardly ever hit the gap between two transactions of a
-        connection that always has something to write.
+        A waiting connection polls once a millisecond. It would miss most of the gaps between two transactions of a
+        connection that always has something to write, and could wait for many of them.
         """
-        if self._may_write and time.monotonic() < self._shared_until:
+        if not self._may_write:
+            return
+        shared = time.monotonic() < self._shared_until
+        if shared or self._progress.last_transaction >= LONG_SECONDS:
             time.sleep(TURN_SECONDS)
 
     def _submit(self, job: WaitingStep | WaitingCall) -> None:
