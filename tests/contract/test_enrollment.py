@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import threading
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -13,6 +14,7 @@ from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
 from tests.contract.deployments import Deployment, Timed
 from tests.contract.people import Phone, Session
+from tests.support.qr_codes import note_threads
 
 BACKUP_CODE = re.compile(
     r"[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{4}"
@@ -57,6 +59,18 @@ async def test_enable_shows_secret_uri_picture_and_ten_codes(live_sqlite: Live) 
     assert len(set(shown["backupCodes"])) == 10
     assert all(BACKUP_CODE.fullmatch(code) for code in shown["backupCodes"])
     assert len({code[:4] for code in shown["backupCodes"]}) == 10
+
+
+async def test_picture_is_not_drawn_in_the_event_loops_thread(
+    timed_sqlite: Timed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All other requests would wait for it."""
+    account, session = await timed_sqlite.people.newcomer()
+    threads = note_threads(monkeypatch)
+    shown = accepted(await enable(timed_sqlite, session, password=account.password))
+    assert shown["qrCode"].startswith("data:image/svg+xml;")
+    assert len(threads) == 2
+    assert threading.get_ident() not in threads
 
 
 async def test_nothing_is_active_before_the_first_code(live_sqlite: Live) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import re
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ import pytest
 from tests.contract.acting import create_key, create_organization
 from tests.contract.api import SESSION_COOKIE
 from tests.contract.people import Phone, Session
+from tests.support.qr_codes import note_threads
 from tests.web.conftest import Pages
 
 NONCE = re.compile(r'name="nonce" value="([0-9a-f-]{36})"')
@@ -198,6 +200,21 @@ async def test_a_wrong_first_code_keeps_the_secret_and_the_right_one_leads_to_th
         codes = await read(pages, right, renewed)
         assert len(re.findall(CODES, codes.text)) == 10
     assert (await read(pages, sent, renewed)).status_code == 404
+
+
+async def test_pages_of_an_enrollment_do_not_draw_its_picture_in_the_event_loops_thread(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All other requests would wait for it."""
+    case = await enrollment(pages)
+    token = case.session.token
+    threads = note_threads(monkeypatch)
+    sent = await pages.post(case.path, session=token)
+    form = {"shown": sent.headers["location"].rpartition("/")[2], "code": "000000"}
+    shown = [await read(pages, sent, token), await pages.post("/enrol/confirm", form, session=token)]
+    assert all("data:image/svg" in page.text for page in shown)
+    assert len(threads) == 2 * len(shown)
+    assert threading.get_ident() not in threads
 
 
 async def test_the_second_of_two_windows_with_an_enrollment_says_that_the_first_is_outdated(
