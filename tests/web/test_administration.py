@@ -5,11 +5,17 @@ from __future__ import annotations
 import csv
 import html
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
+import pytest
 
+from czo_auth.core.errors import InvalidToken, Unavailable
+from czo_auth.core.events.types import AuditFilter, AuditRecord
 from czo_auth.server import Server
+from czo_auth.web.pages import audit
 from czo_auth.web.pages.audit import PAGE, _cell
 from tests.contract.api import DEVICE_COOKIE, SESSION_COOKIE, new_client
 from tests.contract.deployments import timed_deployment
@@ -74,6 +80,66 @@ async def test_an_export_holds_what_matches(pages: Pages) -> None:
     assert {row["outcome"] for row in rows} == {"failure"}
     found = await pages.get("/admin/audit.json?action=auth.sign_in", session=ada.token)
     assert len(found.json()["audit"]) == len(rows)
+
+
+async def test_an_export_is_whole_however_many_records_match(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = pages.here
+    monkeypatch.setattr(audit, "_BATCH", 2)
+    ada = await here.people.sign_in(here.ada, "admin")
+    records, _ = await here.runtime.administration.audit(AuditFilter(), limit=1000)
+    batches = 3
+    assert len(records) > batches * audit._BATCH
+    everything = [record.id for record in records]
+    answer = await pages.get("/admin/audit.csv", session=ada.token)
+    assert [row["id"] for row in csv.DictReader(answer.text.splitlines())] == everything
+    found = await pages.get("/admin/audit.json", session=ada.token)
+    assert [row["id"] for row in found.json()["audit"]] == everything
+
+
+@pytest.mark.parametrize("name", ["audit.csv", "audit.json"])
+async def test_an_export_whose_batch_fails_breaks_off_and_is_not_taken_for_whole(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(audit, "_BATCH", 2)
+    ada = await pages.here.people.sign_in(pages.here.ada, "admin")
+    administration = pages.here.runtime.administration
+    read = administration.audit_batch
+
+    async def fail_later(*args: Any, before: int | None, **named: Any) -> Sequence[AuditRecord]:
+        if before is not None:
+            raise Unavailable
+        return await read(*args, before=before, **named)
+
+    monkeypatch.setattr(administration, "audit_batch", fail_later)
+    with pytest.raises(Unavailable):
+        await pages.get(f"/admin/{name}", session=ada.token)
+
+
+async def test_an_empty_export_can_be_read(pages: Pages) -> None:
+    ada = await pages.here.people.sign_in(pages.here.ada, "admin")
+    none = "action=auth.org.deleted"
+    answer = await pages.get(f"/admin/audit.csv?{none}", session=ada.token)
+    assert answer.text.split() == [",".join(audit.COLUMNS)]
+    assert (await pages.get(f"/admin/audit.json?{none}", session=ada.token)).json() == {"audit": []}
+
+
+async def test_an_export_ends_with_the_rights_of_the_administrator(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = pages.here
+    monkeypatch.setattr(audit, "_BATCH", 2)
+    ada = await here.people.sign_in(here.ada, "admin")
+    read = here.runtime.administration.audit_batch
+
+    async def revoke_then_read(*args: Any, **named: Any) -> Sequence[AuditRecord]:
+        await here.api.post("/sign-out", bearer=ada.token)
+        return await read(*args, **named)
+
+    monkeypatch.setattr(here.runtime.administration, "audit_batch", revoke_then_read)
+    with pytest.raises(InvalidToken):
+        await pages.get("/admin/audit.csv", session=ada.token)
 
 
 async def test_pages_and_exports_of_the_audit_log_keep_the_filters(pages: Pages) -> None:

@@ -56,6 +56,23 @@ async def write_json(value: object) -> bytes:
     return b"{" + b",".join(members) + b"}"
 
 
+async def stream_json(name: str, batches: AsyncIterator[Sequence[object]]) -> AsyncIterator[bytes]:
+    """
+    Write an object with the list *name*, as `write_json` does, in one part for each batch.
+
+    No more than one batch is in memory. If a batch fails, the text ends before the list does, so no reader takes it for
+    the whole.
+    """
+    yield b"{" + _encoded(name) + b":["
+    is_first = True
+    async for batch in batches:
+        written = [_encoded(list(part))[1:-1] async for part in in_parts(batch) if part]
+        if written:
+            yield (b"" if is_first else b",") + b",".join(written)
+            is_first = False
+    yield b"]}"
+
+
 async def _written(value: object) -> bytes:
     if not is_long(value):
         return _encoded(value)

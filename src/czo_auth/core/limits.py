@@ -114,9 +114,6 @@ MAX_OFFSET: Final = 10**6
 MAX_BETTER_AUTH_PAGE: Final = 1000
 """What better-auth's client may ask for; it gets at most `MAX_PAGE`."""
 
-MAX_EXPORTED_RECORDS: Final = 10_000
-"""Audit records in one file that the pages export."""
-
 MAX_LISTED_KEYS: Final = 50
 """Keys that one mail lists; the linked page lists all."""
 

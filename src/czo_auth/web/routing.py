@@ -80,6 +80,15 @@ class PageRequest:
         """The id of the signed-in user, or None."""
         return None if self.call_or_none is None else self.call_or_none.context.principal
 
+    async def admit_again(self, access: Access) -> None:
+        """
+        Check that the visitor is still admitted, in the middle of a long answer.
+
+        Raises:
+            Refusal: They are not.
+        """
+        await admit_request(self.request.app.state.app_state, self.request, access, opens_session=False)
+
     def id(self, name: str) -> str:
         """
         Return an id from the path.

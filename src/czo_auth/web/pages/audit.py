@@ -6,11 +6,11 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
-from czo_auth.asgi.long_lists import in_turns, write_json
+from czo_auth.asgi.long_lists import in_turns, stream_json
 from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.errors import NotFound, ValidationFailed
@@ -22,7 +22,7 @@ from czo_auth.core.events.types import (
     AuditFilter,
     AuditRecord,
 )
-from czo_auth.core.limits import MAX_EMAIL, MAX_EXPORTED_RECORDS, MAX_ID
+from czo_auth.core.limits import MAX_EMAIL, MAX_ID
 from czo_auth.core.users.user import User
 from czo_auth.web.routing import PageRequest, Pages
 
@@ -79,21 +79,14 @@ async def audit(page: PageRequest) -> Response:
 
 @pages.get("/admin/audit.csv", access=ADMINISTRATION)
 async def audit_csv(page: PageRequest) -> Response:
-    """Export the newest matching records as CSV."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    async for record in in_turns(await _export(page)):
-        shaped = _row_of(record)
-        writer.writerow([_cell(shaped[column]) for column in COLUMNS])
-    return _download(page, out.getvalue(), "text/csv; charset=utf-8", "audit.csv")
+    """Export all matching records as CSV, newest first."""
+    return _download(page, _csv(await _export(page)), "text/csv; charset=utf-8", "audit.csv")
 
 
 @pages.get("/admin/audit.json", access=ADMINISTRATION)
 async def audit_json(page: PageRequest) -> Response:
-    """Export the newest matching records as JSON."""
-    shaped = [_row_of(record) async for record in in_turns(await _export(page))]
-    return _download(page, await write_json({"audit": shaped}), "application/json", "audit.json")
+    """Export all matching records as JSON, newest first."""
+    return _download(page, stream_json("audit", await _export(page)), "application/json", "audit.json")
 
 
 @pages.get("/admin/events", access=ADMINISTRATION)
@@ -173,19 +166,46 @@ async def _filter(page: PageRequest) -> AuditFilter:
     )
 
 
-async def _export(page: PageRequest) -> list[AuditRecord]:
+Rows = Sequence[dict[str, object]]
+
+
+async def _export(page: PageRequest) -> AsyncIterator[Rows]:
+    """
+    Return the rows of all matching records, newest first, batch by batch as they are sent.
+
+    The first batch is read here, so a request that fails gets an error page. A later failure breaks the connection off.
+    """
     matching = await _filter(page)
-    found: list[AuditRecord] = []
-    before: int | None = None
-    while len(found) < MAX_EXPORTED_RECORDS:
-        batch, _ = await page.call.runtime.administration.audit(
-            matching, before=before, limit=_BATCH, counts_all=False
-        )
-        found += batch
-        if len(batch) < _BATCH:
-            break
-        before = batch[-1].sequence
-    return found
+    first = await _batch(page, matching, before=None)
+
+    async def batches() -> AsyncIterator[Rows]:
+        batch = first
+        while batch:
+            yield [_row_of(record) async for record in in_turns(batch)]
+            if len(batch) < _BATCH:
+                break
+            # A slow download may outlive the session, or the rights of its user.
+            await page.admit_again(ADMINISTRATION)
+            batch = await _batch(page, matching, before=batch[-1].sequence)
+
+    return batches()
+
+
+async def _batch(page: PageRequest, matching: AuditFilter, *, before: int | None) -> Sequence[AuditRecord]:
+    return await page.call.runtime.administration.audit_batch(matching, before=before, limit=_BATCH)
+
+
+async def _csv(batches: AsyncIterator[Rows]) -> AsyncIterator[str]:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    async for batch in batches:
+        async for row in in_turns(batch):
+            writer.writerow([_cell(row[column]) for column in COLUMNS])
+        yield out.getvalue()
+        out.seek(0)
+        out.truncate()
+    yield out.getvalue()
 
 
 def _row_of(record: AuditRecord) -> dict[str, object]:
@@ -215,7 +235,9 @@ def _cell(value: object) -> str:
     return f"'{text}" if re.match(r"[=+\-@\t\r]", text) else text
 
 
-def _download(page: PageRequest, text: str | bytes, media_type: str, name: str) -> Response:
-    response = Response(text, media_type=media_type)
+def _download(
+    page: PageRequest, parts: AsyncIterator[str] | AsyncIterator[bytes], media_type: str, name: str
+) -> Response:
+    response = StreamingResponse(parts, media_type=media_type)
     response.headers["content-disposition"] = f'attachment; filename="{name}"'
     return page.renderer.guarded(response, has_query=True)

@@ -336,6 +336,18 @@ class Administration:
 
         return await self._services.transactions.read(read_page)
 
+    async def audit_batch(
+        self, matching: AuditFilter, *, before: int | None, limit: int
+    ) -> Sequence[AuditRecord]:
+        """
+        Read the newest *limit* records of the audit log below the sequence *before*, newest first.
+
+        An export reads one batch after the other, and counts nothing.
+        """
+        return await self._services.transactions.read(
+            lambda tx: tx.audit_log.audit_before(before, matching, limit=limit)
+        )
+
 
 def _known(user: User | None) -> User:
     if user is None:
