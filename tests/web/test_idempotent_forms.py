@@ -1,4 +1,4 @@
-"""Forms that make a secret act once, and lead to a page that can be reloaded for ten minutes (F35, S42)."""
+"""Forms that make something act once; a secret has a page that can be reloaded for ten minutes (F35, S42)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import re
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import pytest
 
+from czo_auth.core.errors import Unavailable
+from czo_auth.web.pages import idempotent_forms
 from tests.contract.acting import create_key, create_organization
 from tests.contract.api import SESSION_COOKIE
 from tests.contract.people import Phone, Session
@@ -148,6 +151,94 @@ async def test_the_page_expires_after_ten_minutes_and_is_closed_to_other_session
     assert over.status_code == 404
     assert "ten minutes" in over.text
     assert not secrets_of(case, over)
+
+
+async def new_organization(pages: Pages) -> Case:
+    _, session = await pages.here.people.newcomer()
+    return Case(
+        session,
+        "/organizations",
+        "/organizations",
+        "<strong>Twice Ltd</strong>",
+        {"name": "Twice Ltd", "slug": ""},
+    )
+
+
+async def new_service_account(pages: Pages) -> Case:
+    _, session = await pages.here.people.newcomer()
+    path = f"/organizations/{await create_organization(pages.here.api, session)}/service-accounts"
+    return Case(
+        session,
+        path,
+        path,
+        "<strong>pipeline</strong>",
+        {"name": "pipeline", "description": "", "scopes": ""},
+    )
+
+
+async def webhook_test(pages: Pages) -> Case:
+    case = await rotated_webhook(pages)
+    return Case(case.session, case.shown_at, f"{case.shown_at}/test", "<code>auth.webhook.test</code>")
+
+
+async def webhook_replay(pages: Pages) -> Case:
+    case = await webhook_test(pages)
+    await pages.post(case.path, session=case.session.token)
+    return Case(case.session, case.shown_at, f"{case.shown_at}/replay", case.secret)
+
+
+@pytest.mark.parametrize("fails_to_keep", [False, True])
+@pytest.mark.parametrize("make", [new_organization, new_service_account, webhook_test])
+async def test_a_form_without_a_secret_sent_twice_makes_one_thing(
+    pages: Pages, make: NewCase, monkeypatch: pytest.MonkeyPatch, *, fails_to_keep: bool
+) -> None:
+    case = await make(pages)
+    token = case.session.token
+    form = {**case.fields, "nonce": await nonce(pages, case)}
+    if fails_to_keep:
+
+        async def keep(*_: object) -> str:
+            raise Unavailable
+
+        monkeypatch.setattr(pages.here.runtime.idempotency, "keep", keep)
+        monkeypatch.setattr(idempotent_forms, "_MAX_WAITS", 1)
+        clicks = [await pages.post(case.path, form, session=token) for _ in range(2)]
+        assert [answer.status_code for answer in clicks] == [303, 409]
+    else:
+        clicks = await asyncio.gather(*(pages.post(case.path, form, session=token) for _ in range(2)))
+        assert [answer.status_code for answer in clicks] == [303, 303]
+        assert clicks[0].headers["location"] == clicks[1].headers["location"]
+    assert secrets_of(case, await pages.get(case.shown_at, session=token)) == [case.secret]
+    another = {**form, "nonce": await nonce(pages, case)}
+    monkeypatch.undo()
+    assert (await pages.post(case.path, another, session=token)).status_code == 303
+    assert len(secrets_of(case, await pages.get(case.shown_at, session=token))) == 2
+
+
+@pytest.mark.parametrize("what", ["delivery", "since"])
+async def test_a_replay_sent_twice_sends_again_once(
+    pages: Pages, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = await webhook_replay(pages)
+    token = case.session.token
+    text = (await pages.get(case.shown_at, session=token)).text
+    since = f"{pages.here.time.now:%Y-%m-%dT%H:%M}"
+    forms = [each for each in re.split(r"(?=<form)", text) if f'action="/account{case.path}"' in each]
+    (form,) = (each for each in forms if f'name="{what}"' in each)
+    delivery = re.findall(r'name="delivery" value="([^"]+)"', form)
+    fields = {"since": since} if what == "since" else {"delivery": delivery[0]}
+    calls = []
+    replay = pages.here.runtime.webhooks.replay
+
+    async def counted(*given: Any, **named: Any) -> object:
+        calls.append(named)
+        return await replay(*given, **named)
+
+    monkeypatch.setattr(pages.here.runtime.webhooks, "replay", counted)
+    for _ in range(2):
+        sent = await pages.post(case.path, {**fields, "nonce": NONCE.findall(form)[0]}, session=token)
+        assert sent.headers["location"] == f"/account{case.shown_at}"
+    assert len(calls) == 1
 
 
 async def test_each_shown_form_makes_a_secret_of_its_own(pages: Pages) -> None:

@@ -1,5 +1,6 @@
 """
-Forms that create a secret. Each is executed once and leads to a page that shows the secret for ten minutes (S42).
+Forms that create something. Each is executed once; if it made a secret, it leads to a page that shows it for ten minutes
+(S42).
 
 The form contains a nonce. After a second click, a reload or going back, the page shows the result of the first click.
 """
@@ -103,9 +104,10 @@ async def run_idempotent(
         answer_id = await requests.keep(begun, json.dumps(answer).encode())
         response = _lead(page, answer_id, answer)
     except Unavailable:
-        # The secret exists, so it is shown now. The nonce stays taken: nothing is created twice.
-        _LOG.warning("a secret could not be stored for its page")
-        response = await show_secret(page, answer, answer_id="")
+        # The form was executed, so its result is shown now. The nonce stays taken: nothing is created twice.
+        _LOG.warning("the result of a form could not be stored")
+        is_secret = isinstance(made, Secret)
+        response = await show_secret(page, answer, answer_id="") if is_secret else _lead(page, "", answer)
     if made.signed_in is not None:
         set_session_cookies(page.call, response, made.signed_in)
     return response

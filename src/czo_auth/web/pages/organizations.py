@@ -10,7 +10,7 @@ from czo_auth.core.flows.organizations.changes import NewOrganization, Organizat
 from czo_auth.core.flows.organizations.invitations import NewInvitation
 from czo_auth.core.limits import MAX_EMAIL, MAX_PAGE, MAX_ROLE, MAX_SLUG, MAX_TOKEN
 from czo_auth.core.organizations import roles
-from czo_auth.web.pages.idempotent_forms import Secret, run_idempotent
+from czo_auth.web.pages.idempotent_forms import Done, Secret, run_idempotent
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -36,11 +36,13 @@ async def list_organizations(page: PageRequest) -> Response:
 async def create(page: PageRequest) -> Response:
     """Create an organization."""
     call = page.call
-    created = await call.runtime.manage_organizations.create(
-        NewOrganization(name=page.form.text("name"), slug=page.form.optional("slug", max_length=MAX_SLUG)),
-        context=call.context,
-    )
-    return page.redirect(f"/organizations/{created.organization.id}", done="organization_created")
+    new = NewOrganization(name=page.form.text("name"), slug=page.form.optional("slug", max_length=MAX_SLUG))
+
+    async def make() -> Done:
+        created = await call.runtime.manage_organizations.create(new, context=call.context)
+        return Done(path=f"/organizations/{created.organization.id}", notice="organization_created")
+
+    return await run_idempotent(page, make)
 
 
 @pages.get("/organizations/{id}", access=ACCOUNT)

@@ -11,7 +11,7 @@ from czo_auth.core.flows.api_keys.new_key import NewApiKey
 from czo_auth.core.flows.service_accounts.manage import NewServiceAccount, ServiceAccountChanges
 from czo_auth.core.limits import MAX_DESCRIPTION
 from czo_auth.web.pages.api_keys import EXPIRY_DAYS, MAX_SCOPES_LENGTH, OVERLAP_SECONDS, words
-from czo_auth.web.pages.idempotent_forms import Secret, run_idempotent
+from czo_auth.web.pages.idempotent_forms import Done, Secret, run_idempotent
 from czo_auth.web.pages.organization_keys import shown_key
 from czo_auth.web.routing import PageRequest, Pages
 
@@ -45,8 +45,14 @@ async def create(page: PageRequest) -> Response:
         description=page.form.optional("description", max_length=MAX_DESCRIPTION),
         scopes=words(page.form.optional("scopes", max_length=MAX_SCOPES_LENGTH)),
     )
-    created = await call.runtime.manage_service_accounts.create(organization_id, new, context=call.context)
-    return page.redirect(_address(organization_id, created.id), done="service_account_created")
+
+    async def make() -> Done:
+        created = await call.runtime.manage_service_accounts.create(
+            organization_id, new, context=call.context
+        )
+        return Done(path=_address(organization_id, created.id), notice="service_account_created")
+
+    return await run_idempotent(page, make)
 
 
 @pages.get(ACCOUNT_PAGE, access=ACCOUNT)

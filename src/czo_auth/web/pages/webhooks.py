@@ -11,7 +11,7 @@ from czo_auth.core.flows.webhooks.input import NewWebhook, WebhookChanges
 from czo_auth.core.limits import MAX_DESCRIPTION, MAX_WEBHOOK_PATTERNS_TEXT, MAX_WEBHOOK_URL
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.webhooks.webhook import DELIVERY_STATUSES, ORGANIZATION_FAMILIES, Webhook, family_of
-from czo_auth.web.pages.idempotent_forms import Area, Secret, run_idempotent
+from czo_auth.web.pages.idempotent_forms import Area, Done, Secret, run_idempotent
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
@@ -107,22 +107,30 @@ async def rotate(page: PageRequest) -> Response:
 
 async def send_test(page: PageRequest) -> Response:
     """Send a test event."""
-    call = page.call
-    await call.runtime.webhooks.test(_organization_id(page), page.id("webhook"), context=call.context)
-    return page.redirect(f"{_base(page)}/{page.id('webhook')}", done="webhook_tested")
+    call, organization_id, webhook_id = page.call, _organization_id(page), page.id("webhook")
+
+    async def send() -> Done:
+        await call.runtime.webhooks.test(organization_id, webhook_id, context=call.context)
+        return Done(path=f"{_base(page)}/{webhook_id}", notice="webhook_tested")
+
+    return await run_idempotent(page, send)
 
 
 async def replay(page: PageRequest) -> Response:
     """Send one delivery again, or all events since a time."""
-    call = page.call
+    call, organization_id, webhook_id = page.call, _organization_id(page), page.id("webhook")
     delivery_id = page.form.optional("delivery", max_length=36)
     since = None if delivery_id is not None else page.form.moment("since")
     if delivery_id is None and since is None:
         raise ValidationFailed(details=(("since", "This must not be blank."),))
-    await call.runtime.webhooks.replay(
-        _organization_id(page), page.id("webhook"), since=since, delivery_id=delivery_id, context=call.context
-    )
-    return page.redirect(f"{_base(page)}/{page.id('webhook')}", done="webhook_replayed")
+
+    async def send() -> Done:
+        await call.runtime.webhooks.replay(
+            organization_id, webhook_id, since=since, delivery_id=delivery_id, context=call.context
+        )
+        return Done(path=f"{_base(page)}/{webhook_id}", notice="webhook_replayed")
+
+    return await run_idempotent(page, send)
 
 
 for _path, _access in (("/admin/webhooks", ADMINISTRATION), ("/organizations/{id}/webhooks", ACCOUNT)):
