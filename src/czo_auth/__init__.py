@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ApiKey": "czo_auth.core.api_keys.key",
-    "CreatedApiKey": "czo_auth.core.flows.api_keys.manage",
+    "CreatedApiKey": "czo_auth.core.flows.api_keys.new_key",
     "Member": "czo_auth.core.organizations.organization",
     "Organization": "czo_auth.core.organizations.organization",
     "Page": "czo_auth.core.paging",
