@@ -40,6 +40,11 @@ async def a_rotation(timed: Timed) -> Prepared:
     return session, f"/api-keys/{key['id']}/rotate", {"overlapSeconds": 60}
 
 
+async def an_organization(timed: Timed) -> Prepared:
+    _, session = await timed.people.newcomer()
+    return session, "/organizations", {"name": "Twice Ltd"}
+
+
 async def an_invitation(timed: Timed) -> Prepared:
     session, path = await an_owner(timed)
     return session, f"{path}/invitations", {"email": "bea@example.com", "role": "member"}
@@ -122,6 +127,7 @@ ORGANIZATION = "/organizations/{organization_id}"
 ACTIONS: dict[str, Prepare] = {
     "/api-keys": a_key,
     "/api-keys/{key_id}/rotate": a_rotation,
+    "/organizations": an_organization,
     f"{ORGANIZATION}/invitations": an_invitation,
     f"{ORGANIZATION}/service-accounts": a_service_account,
     f"{ORGANIZATION}/service-accounts/{{account_id}}/api-keys": a_service_accounts_key,
@@ -174,3 +180,12 @@ async def test_two_equal_requests_act_once(path: str, timed_sqlite: Timed) -> No
     assert (again.status_code, again.content) == (first.status_code, first.content)
     assert await written() == after
     refused(await ask({**body, "name": "another"}), 422, "IDEMPOTENCY_KEY_REUSED")
+
+
+async def test_the_answer_about_an_organization_ends_with_the_organization(timed_sqlite: Timed) -> None:
+    session, address, body = await an_organization(timed_sqlite)
+    once = {"Idempotency-Key": "once"}
+    made = accepted(await timed_sqlite.api.post(address, body, bearer=session.token, headers=once), 201)
+    await timed_sqlite.api.delete(f"{address}/{made['organization']['id']}", bearer=session.token)
+    again = await timed_sqlite.api.post(address, body, bearer=session.token, headers=once)
+    assert again.status_code in (403, 404), again.text

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import Field
+from starlette.requests import Request
 from starlette.responses import Response
 
+from czo_auth.asgi.admission import RequestContext
 from czo_auth.core.access import ACCOUNT, SERVICE
 from czo_auth.core.flows.organizations.changes import NewOrganization, OrganizationChanges
 from czo_auth.core.flows.organizations.two_factor import PreviewedRule, Proof
@@ -15,6 +17,7 @@ from czo_auth.core.limits import DEFAULT_PAGE, MAX_GRACE_DAYS, MAX_ROLE, MAX_SEN
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import records
 from czo_auth.rest.answers import no_content
+from czo_auth.rest.idempotency import Idempotent
 from czo_auth.rest.models import Body, Code, Image, Metadata, Moment, Name, Password, Reason
 from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -66,7 +69,13 @@ class RemoveMemberRequest(Body):
     confirm: bool = False
 
 
-@routes.add("POST", "/organizations", access=ACCOUNT, status=201)
+async def _may_still_see(call: RequestContext, request: Request, answer: Any) -> None:
+    await call.runtime.manage_organizations.get(answer["organization"]["id"], context=call.context)
+
+
+@routes.add(
+    "POST", "/organizations", access=ACCOUNT, status=201, idempotent=Idempotent(recheck=_may_still_see)
+)
 async def create(body: CreateOrganizationRequest, call: CurrentRequest) -> records.OrganizationAnswer:
     """Create an organization; the caller becomes its owner."""
     new = NewOrganization(name=body.name, slug=body.slug, logo=body.logo, metadata=body.metadata)

@@ -1,6 +1,5 @@
 """
-Forms that create something. Each is executed once; if it made a secret, it leads to a page that shows it for ten minutes
-(S42).
+Forms that create something. Each is executed once, and leads to a page that shows a secret for ten minutes (S42).
 
 The form contains a nonce. After a second click, a reload or going back, the page shows the result of the first click.
 """
