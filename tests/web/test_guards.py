@@ -282,3 +282,49 @@ async def test_the_root_leads_to_the_pages(pages: Pages) -> None:
     answer = await pages.get("/sign-in", accept_language="it, fr;q=0.5")
     assert answer.headers["content-language"] == "fr"
     assert (await pages.http.put("/account/sign-in")).status_code == 405
+
+
+async def test_a_list_never_ignores_a_filter_or_a_position(pages: Pages) -> None:
+    here = pages.here
+    ada = await here.people.sign_in(here.ada, "admin")
+    form = {"url": "https://hooks.example.com/czo", "events": "*"}
+    made = await pages.shown("/admin/webhooks", form, session=ada.token)
+    webhook = re.findall(r'href="/account(/admin/webhooks/[0-9a-f-]{36})"', made.text)[0]
+    unknown = (
+        ("/admin/users", "status", "Unknown status."),
+        ("/admin/users", "two_factor", "is on or off"),
+        ("/admin/users", "cursor", "not the address of a page"),
+        ("/admin/api-keys", "unused", None),
+        ("/admin/audit", "outcome", "Unknown outcome."),
+        ("/admin/audit", "cursor", "not the address of a page"),
+        ("/admin/audit", "newer", "not the address of a page"),
+        ("/admin/audit.csv", "outcome", "Unknown outcome."),
+        ("/admin/events", "cursor", "not the address of a page"),
+        (webhook, "status", "Unknown status."),
+        (webhook, "cursor", "not the address of a page"),
+        ("/activity", "cursor", "not the address of a page"),
+        ("/api-keys", "cursor", "not the address of a page"),
+    )
+    for path, name, said in unknown:
+        refused = await pages.get(f"{path}?{name}=zz", session=ada.token)
+        assert (refused.status_code, (said or "") in refused.text) == (400, True), (path, name, refused.text)
+        assert (await pages.get(f"{path}?{name}=", session=ada.token)).status_code == 200, (path, name)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/admin/audit?since=2026-01-01&since=2026-02-01",
+        "/admin/audit.csv?since=2026-01-01&since=2026-02-01",
+        "/admin/audit.json?action=auth.sign_in&action=",
+        "/admin/users?status=active&status=banned",
+        "/admin/users?search=a&search=b",
+        "/api-keys?unused=30&unused=90",
+        "/activity?cursor=1&cursor=1",
+    ],
+)
+async def test_a_doubled_parameter_is_refused(pages: Pages, address: str) -> None:
+    ada = await pages.here.people.sign_in(pages.here.ada, "admin")
+    refused = await pages.get(address, session=ada.token)
+    assert refused.status_code == 400
+    assert "given more than once" in refused.text

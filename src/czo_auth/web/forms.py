@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -14,6 +15,7 @@ from czo_auth.asgi.body import receive_body
 from czo_auth.core.errors import InvalidRequest, UnsupportedMediaType, ValidationFailed
 from czo_auth.core.limits import MAX_BODY_BYTES, MAX_CODE, MAX_FORM_FIELDS, MAX_NAME
 
+Choice = TypeVar("Choice", bound=str)
 _FORM_TYPE = re.compile(r"application/x-www-form-urlencoded\s*(?:;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
 
 
@@ -106,6 +108,19 @@ class Form:
         except (ValueError, OverflowError):
             raise ValidationFailed(details=((name, "This is not a time."),)) from None
 
+    def choice(self, name: str, among: Collection[Choice]) -> Choice | None:
+        """
+        Return a field that contains one of a few values; None if it is blank.
+
+        Raises:
+            ValidationFailed: It contains something else, which must not count as blank: a list would have no filter.
+        """
+        text = self.raw(name).strip()
+        found = next((each for each in among if each == text), None)
+        if found is None and text:
+            raise ValidationFailed(details=((name, "There is no such value."),))
+        return found
+
 
 async def read_form(request: Request) -> Form:
     """
@@ -127,10 +142,16 @@ def read_query(request: Request) -> Form:
     Read the query of *request*.
 
     Raises:
-        InvalidRequest
+        InvalidRequest: It is malformed, or too long.
+        ValidationFailed: A parameter is doubled. None of ours may be, and one of them would be ignored.
     """
     query: bytes = request.scope.get("query_string", b"")
-    return _parsed(query[:MAX_BODY_BYTES])
+    if len(query) > MAX_BODY_BYTES:
+        raise InvalidRequest
+    parsed = _parsed(query)
+    if any(len(values) > 1 for values in parsed.fields.values()):
+        raise ValidationFailed(details=(("query", "Send each parameter once."),))
+    return parsed
 
 
 def _parsed(body: bytes) -> Form:

@@ -28,6 +28,7 @@ from czo_auth.core.errors import (
     SecondFactorNeeded,
     TwoFactorSetupRequired,
     Unauthorized,
+    ValidationFailed,
 )
 from czo_auth.core.ids import is_id
 from czo_auth.core.limits import DEFAULT_PAGE, MAX_CURSOR
@@ -112,9 +113,16 @@ class PageRequest:
         return urlencode({name: self.query.raw(name) for name in names if self.query.raw(name)})
 
     def sequence(self, name: str) -> int | None:
-        """Read a position in a log from the query; None if it is not a number."""
+        """
+        Read a position in a log from the query; None if there is none.
+
+        Raises:
+            ValidationFailed: It is not a number.
+        """
         text = self.query.optional(name, max_length=18)
-        return int(text) if text is not None and re.fullmatch(r"[0-9]{1,18}", text) else None
+        if text is not None and not re.fullmatch(r"[0-9]{1,18}", text):
+            raise ValidationFailed(details=((name, "This is not the cursor of a page before."),))
+        return None if text is None else int(text)
 
     def show(self, template: str, *, http_status: int = 200, **values: object) -> Response:
         """Respond with a page."""

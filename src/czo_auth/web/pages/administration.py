@@ -43,9 +43,9 @@ async def users(page: PageRequest) -> Response:
     query = page.query
     matching = UserFilter(
         text=query.optional("search", max_length=MAX_SEARCH),
-        status=next((each for each in USER_STATUSES if each == query.raw("status")), None),
+        status=query.choice("status", USER_STATUSES),
         actor_type=query.optional("actor", max_length=MAX_ID),
-        two_factor={"on": True, "off": False}.get(query.raw("two_factor")),
+        two_factor={"on": True, "off": False, None: None}[query.choice("two_factor", ("on", "off"))],
     )
     found = await page.call.runtime.administration.search(matching, page=page.page_query(PAGE))
     here = page.filters(*USER_FILTERS, "cursor", "before")

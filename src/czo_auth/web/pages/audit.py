@@ -153,14 +153,10 @@ async def _filter(page: PageRequest) -> AuditFilter:
         ValidationFailed: A time or an outcome is not valid, or nobody has the address.
     """
     query = page.query
-    wanted = query.optional("outcome", max_length=16)
-    outcome = next((each for each in OUTCOMES if each == wanted), None)
-    if outcome is None and wanted is not None:
-        raise ValidationFailed(details=(("outcome", "There is no such outcome."),))
     return AuditFilter(
         person=await _person(page),
         action=query.optional("action", max_length=MAX_ID),
-        outcome=outcome,
+        outcome=query.choice("outcome", OUTCOMES),
         since=query.moment("since"),
         until=query.moment("until"),
     )

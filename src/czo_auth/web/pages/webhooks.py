@@ -45,8 +45,7 @@ async def create(page: PageRequest) -> Response:
 async def one_webhook(page: PageRequest) -> Response:
     """Show one endpoint with its deliveries."""
     call, organization_id, webhook_id = page.call, _organization_id(page), page.id("webhook")
-    chosen = page.query.raw("status")
-    status = next((each for each in DELIVERY_STATUSES if each == chosen), None)
+    status = page.query.choice("status", DELIVERY_STATUSES)
     return await _show(
         page,
         "webhook.html",
