@@ -165,3 +165,17 @@ async def test_only_owners_find_the_way(pages: Pages) -> None:
     _, stranger = await pages.here.people.newcomer()
     assert (await pages.get(base, session=stranger.token)).status_code == 404
     assert (await pages.get("/admin/webhooks", session=session.token)).status_code == 403
+
+
+async def test_events_are_separated_by_commas_white_space_or_both(pages: Pages) -> None:
+    session, base = await owner(pages)
+    chosen = ["auth.apikey.*", "auth.org.*", "auth.webhook.*"]
+    for events in (" ".join(chosen), ",".join(chosen), ", ".join(chosen), " ,\t".join(chosen) + ","):
+        form = {"url": URL, "events": events}
+        made = await pages.post(base, form, session=session.token)
+        assert made.status_code == 303, (events, made.text)
+        listed = accepted(await pages.here.api.get(base, bearer=session.token))["webhooks"]
+        assert {tuple(sorted(each["events"])) for each in listed} == {tuple(chosen)}
+    for blank in ("", " ", ",", " , "):
+        refused = await pages.post(base, {"url": URL, "events": blank}, session=session.token)
+        assert (refused.status_code, "Enter existing event types" in refused.text) == (400, True)

@@ -60,6 +60,15 @@ class Form:
             raise ValidationFailed(details=((name, "This must not be blank."),))
         return text
 
+    def words(self, name: str, *, max_length: int) -> tuple[str, ...]:
+        """
+        Return the words of a field, which are separated by white space, commas or both.
+
+        Raises:
+            ValidationFailed: It is longer than *max_length* characters.
+        """
+        return tuple((self.optional(name, max_length=max_length) or "").replace(",", " ").split())
+
     def code(self) -> str | None:
         """
         Return the code of an authenticator app, or the backup code that was entered instead; None if both are blank.

@@ -74,7 +74,7 @@ async def create(page: PageRequest) -> Response:
         name=form.text("name"),
         organization_id=form.optional("organization", max_length=MAX_ID),
         expires_in=timedelta(days=min(days, 100_000)) if days else None,
-        scopes=(*form.all("scope"), *words(form.optional("scopes", max_length=MAX_SCOPES_LENGTH))),
+        scopes=(*form.all("scope"), *form.words("scopes", max_length=MAX_SCOPES_LENGTH)),
         allowed_ips=_allow_list(form),
         rate_limit=_rate_limit(form),
         quota=_quota(form),
@@ -158,7 +158,7 @@ async def _organization_names(page: PageRequest) -> dict[str, str]:
 
 def _allow_list(form: Form) -> tuple[str, ...] | None:
     """Read the allow-list; an empty field means none."""
-    return words(form.optional("allowed_ips", max_length=_MAX_ALLOW_LIST_LENGTH)) or None
+    return form.words("allowed_ips", max_length=_MAX_ALLOW_LIST_LENGTH) or None
 
 
 def _rate_limit(form: Form) -> RateLimitUpdate:
@@ -202,8 +202,3 @@ def unused_since(page: PageRequest) -> datetime | None:
     """Read the filter for keys that were not used for some days; None for all keys."""
     days = page.query.number("unused")
     return page.call.now - timedelta(days=min(days, MAX_KEY_DAYS)) if days else None
-
-
-def words(text: str | None) -> tuple[str, ...]:
-    """Read words separated by spaces or commas."""
-    return tuple((text or "").replace(",", " ").split())

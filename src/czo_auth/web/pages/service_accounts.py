@@ -10,7 +10,7 @@ from czo_auth.core.access import ACCOUNT
 from czo_auth.core.flows.api_keys.new_key import NewApiKey
 from czo_auth.core.flows.service_accounts.manage import NewServiceAccount, ServiceAccountChanges
 from czo_auth.core.limits import MAX_DESCRIPTION
-from czo_auth.web.pages.api_keys import EXPIRY_DAYS, MAX_SCOPES_LENGTH, OVERLAP_SECONDS, words
+from czo_auth.web.pages.api_keys import EXPIRY_DAYS, MAX_SCOPES_LENGTH, OVERLAP_SECONDS
 from czo_auth.web.pages.idempotent_forms import Done, Secret, run_idempotent
 from czo_auth.web.pages.organization_keys import shown_key
 from czo_auth.web.routing import PageRequest, Pages
@@ -43,7 +43,7 @@ async def create(page: PageRequest) -> Response:
     new = NewServiceAccount(
         name=page.form.text("name"),
         description=page.form.optional("description", max_length=MAX_DESCRIPTION),
-        scopes=words(page.form.optional("scopes", max_length=MAX_SCOPES_LENGTH)),
+        scopes=page.form.words("scopes", max_length=MAX_SCOPES_LENGTH),
     )
 
     async def make() -> Done:
@@ -84,7 +84,7 @@ async def change(page: PageRequest) -> Response:
         given=frozenset({"name", "description", "scopes"}),
         name=page.form.text("name"),
         description=page.form.optional("description", max_length=MAX_DESCRIPTION),
-        scopes=words(page.form.optional("scopes", max_length=MAX_SCOPES_LENGTH)),
+        scopes=page.form.words("scopes", max_length=MAX_SCOPES_LENGTH),
     )
     return await _change(page, changes, done="service_account_changed")
 

@@ -31,7 +31,7 @@ async def create(page: PageRequest) -> Response:
     call, organization_id = page.call, _organization_id(page)
     new = NewWebhook(
         url=page.form.text("url", max_length=MAX_WEBHOOK_URL),
-        events=_patterns(page),
+        events=page.form.words("events", max_length=MAX_WEBHOOK_PATTERNS_TEXT),
         description=page.form.optional("description", max_length=MAX_DESCRIPTION),
     )
 
@@ -67,7 +67,7 @@ async def change(page: PageRequest) -> Response:
     changes = WebhookChanges(
         given=frozenset({"url", "events", "description"}),
         url=page.form.text("url", max_length=MAX_WEBHOOK_URL),
-        events=_patterns(page),
+        events=page.form.words("events", max_length=MAX_WEBHOOK_PATTERNS_TEXT),
         description=page.form.optional("description", max_length=MAX_DESCRIPTION),
     )
     return await _change(page, changes, done="webhook_changed")
@@ -178,10 +178,6 @@ def _families(organization_id: str | None) -> list[str]:
     known = {family_of(each) for each in EVENT_TYPES}
     shown = known if organization_id is None else known & ORGANIZATION_FAMILIES
     return [f"auth.{family}.*" for family in sorted(shown)]
-
-
-def _patterns(page: PageRequest) -> list[str]:
-    return page.form.text("events", max_length=MAX_WEBHOOK_PATTERNS_TEXT).split()
 
 
 async def _show(page: PageRequest, template: str, **values: object) -> Response:
