@@ -163,3 +163,37 @@ def test_what_is_typed_before_the_script_has_come_is_searched_for(visit: NewVisi
     (script,) = stalled
     script.continue_()
     admin.page.get_by_text("Found: 1", exact=True).wait_for()
+
+
+TABLE_OVERFLOW = "Math.max(0, ...[...document.querySelectorAll('.scroll')].map(each => each.scrollWidth - each.clientWidth))"
+
+
+def test_tables_of_usual_content_fit_where_the_window_has_room(visit: NewVisitor, admin: Visitor) -> None:
+    customer = visit(email="mary.somerville.astronomer@mathematics.example.com")
+    customer.name = "Mary Somerville"
+    customer.settle()
+    customer.enroll()
+    customer.open("/api-keys/new")
+    customer.fill(name="Nightly export")
+    customer.press("Create key")
+    # The name of this action is one of the longest.
+    customer.open("/verify-email/send")
+    customer.fill(email=customer.email)
+    customer.submit()
+    admin.open("/admin/users")
+    admin.page.get_by_role("link", name=customer.name).click()
+    admin.confirm_act("Revoke Nightly export", "Yes, revoke Nightly export")
+    admin.fill(reset_reason="lost phone and codes")
+    admin.press("Reset")
+    admin.press("Yes, reset")
+    admin.page.set_viewport_size({"width": 1280, "height": 800})
+    for path in ("/admin/audit", "/admin/events", "/admin/users", "/admin/api-keys"):
+        admin.open(path)
+        over = admin.page.evaluate(TABLE_OVERFLOW)
+        admin.picture(f"table{path.replace('/', '-')}")
+        assert over == 0, f"the table of {path} is {over} px wider than its place"
+    # On a phone the table scrolls, and the page does not.
+    admin.page.set_viewport_size({"width": 375, "height": 740})
+    admin.open("/admin/audit")
+    admin.picture("table-phone")
+    assert admin.page.evaluate("document.scrollingElement.scrollWidth - window.innerWidth") <= 0
