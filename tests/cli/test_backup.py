@@ -94,6 +94,16 @@ def test_folder_gets_a_file_named_by_the_time(shell: Shell, tmp_path: Path) -> N
     assert made.suffix == ".db"
 
 
+def test_folder_that_is_missing_does_not_become_a_file(shell: Shell, tmp_path: Path) -> None:
+    shell.create("ada@example.com")
+    refused = shell.run("backup", f"{tmp_path}/nightly/", code=2)
+    assert "there is no such folder" in refused.stderr
+    assert not (tmp_path / "nightly").exists()
+    (tmp_path / "nightly").mkdir()
+    shell.run("backup", f"{tmp_path}/nightly/")
+    assert len(os.listdir(tmp_path / "nightly")) == 1
+
+
 def test_nothing_is_overwritten(backup: Path, shell: Shell, other: Shell) -> None:
     before = backup.read_bytes()
     assert "exists already" in shell.run("backup", str(backup), code=1).stderr

@@ -366,6 +366,14 @@ def test_file_that_holds_something_else_is_left_alone(
     assert other.read_text() == content
 
 
+def test_folder_instead_of_a_file_is_refused_before_anything_is_asked_for(
+    fresh: Shell, tmp_path: Path
+) -> None:
+    done = fresh.run("login", "http://127.0.0.1:9", "--store", f"{tmp_path}/keys/", code=2)
+    assert "there is no such folder" in done.stderr
+    assert not (tmp_path / "keys").exists()
+
+
 def test_keys_that_are_stored_at_once_are_all_there(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     addresses = [f"https://{number}.example.com" for number in range(40)]

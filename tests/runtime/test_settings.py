@@ -235,6 +235,7 @@ def test_production_without_a_base_url_is_refused(tmp_path: Path) -> None:
         ("nats_stream", "a.b"),
         ("nats_subject", "a..b"),
         ("nats_subject", "a.*"),
+        ("events_file", "/var/log/czo-auth/"),
         ("webhook_allowed_hosts", "https://hooks.example"),
         ("webhook_allowed_hosts", "hooks.example:443"),
         ("organization_webhook_allowed_hosts", "*"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, examples
+from czo_auth.cli.options import AsJson, DatabaseUrl, DataDir, examples, target_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,10 @@ PgBin = Annotated[
 
 def back_up(
     target: Annotated[
-        Path, typer.Argument(metavar="FILE|DIR", help="A new file, or a folder in which to create one.")
+        Path,
+        typer.Argument(
+            metavar="FILE|DIR", parser=target_path, help="A new file, or an existing folder in which to create one."
+        ),
     ],
     pg_bin: PgBin = None,
     as_json: AsJson = False,

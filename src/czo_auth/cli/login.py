@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from czo_auth.cli.options import examples
+from czo_auth.cli.options import examples, target_path
 
 EXAMPLE = examples(
     "czo-auth login https://auth.example.com",
@@ -29,7 +29,9 @@ def login(
     ] = None,
     store: Annotated[
         Path | None,
-        typer.Option(help="A file, mode 0600, instead of the system's keyring.", metavar="FILE"),
+        typer.Option(
+            help="A file, mode 0600, instead of the system's keyring.", metavar="FILE", parser=target_path
+        ),
     ] = None,
 ) -> None:
     """Get an API key for this machine: approve it in the browser, and it is stored here."""

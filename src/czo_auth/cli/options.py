@@ -16,6 +16,21 @@ def examples(*commands: str) -> str:
     )
 
 
+def target_path(text: str) -> Path:
+    """
+    Parse the path of a file to write.
+
+    `Path` drops a slash at the end, which says that a folder is meant. A file would take the place of a missing folder.
+
+    Raises:
+        typer.BadParameter: It names a folder that does not exist.
+    """
+    named = Path(text)
+    if text.endswith("/") and not named.is_dir():
+        raise typer.BadParameter(f"there is no such folder: {text}")
+    return named
+
+
 DataDir: TypeAlias = Annotated[
     Path | None,
     typer.Option(help="Data folder, where the database is a file in it.", show_default=False, metavar="DIR"),

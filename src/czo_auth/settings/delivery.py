@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -12,7 +11,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from czo_auth.core.mail import OPTIONAL_MAILS, MailKind, read_sender
-from czo_auth.settings.group import Numbers, SettingsGroup, Split, Words
+from czo_auth.settings.group import NewFile, Numbers, SettingsGroup, Split, Words
 
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 
@@ -40,7 +39,7 @@ class DeliverySettings(SettingsGroup):
         description="Kinds of mails that are not sent: those that carry no link and warn of no takeover, such as "
         "`new_browser,api_key_created`.",
     )
-    events_file: Path | None = Field(
+    events_file: NewFile | None = Field(
         default=None, description="File to which every event is appended as one CloudEvents JSON line."
     )
     rabbitmq_url: SecretStr | None = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
@@ -24,11 +25,20 @@ def _check_mount_path(value: str) -> str:
     return value
 
 
+def _check_names_file(value: Any) -> Any:
+    # `Path` drops the slash, and a file would take the place of the folder that was meant.
+    if isinstance(value, str) and value.endswith("/"):
+        raise ValueError("must name a file, without a slash at the end")
+    return value
+
+
 Split: Final = BeforeValidator(_split)
 """Splits a list that an environment variable holds, separated by commas."""
 Words = Annotated[tuple[str, ...], NoDecode, Split]
 Numbers = Annotated[tuple[float, ...], NoDecode, Split]
 MountPath = Annotated[str, AfterValidator(_check_mount_path)]
+NewFile = Annotated[Path, BeforeValidator(_check_names_file)]
+"""The path of a file that is created if there is none."""
 
 
 class SettingsGroup(BaseModel):
