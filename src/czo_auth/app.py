@@ -16,6 +16,7 @@ from czo_auth.asgi.forward_auth import PATH as FORWARD_AUTH
 from czo_auth.asgi.forward_auth import ROUTES as FORWARD_AUTH_ROUTES
 from czo_auth.asgi.forward_auth import ForwardAuth
 from czo_auth.asgi.limit_headers import LIMITS, limit_headers
+from czo_auth.asgi.mounts import MountCheck
 from czo_auth.asgi.origins import Origins
 from czo_auth.asgi.paths import own_path, pattern_of
 from czo_auth.asgi.problems import NO_SNIFF, refusal_of, send_refusal
@@ -44,13 +45,15 @@ def mounted_app(runtime: Runtime, app_state: AppState) -> ASGIApp:
     Build the application that a host mounts at the base path.
 
     It finds its own path in either way of mounting: with a ``root_path`` (Starlette), or with the prefix stripped
-    (Litestar, which adds a slash). Its lifespan never runs there, so the first request starts it.
+    (Litestar, which adds a slash). At another path than the base path, every answer is an error that says so. Its
+    lifespan never runs there, so the first request starts it.
     """
     base = runtime.settings.base_path
     rest = rest_app(app_state, version=VERSION)
     runtime.own_paths[base] = pattern_of([*rest.routes, *FORWARD_AUTH_ROUTES])
     answering = with_cors(FaultBarrier(rest, app_state, base_path=base), app_state)
-    return _HotRoutes(answering, app_state, base_path=base)
+    hot = _HotRoutes(answering, app_state, base_path=base)
+    return MountCheck(hot, runtime, attribute="app", setting="base_path")
 
 
 def oauth_metadata_of(runtime: Runtime) -> PublicDocument:
@@ -82,7 +85,8 @@ def pages_app_of(runtime: Runtime, app_state: AppState) -> ASGIApp:
     base = runtime.settings.pages_path
     pages = pages_app(app_state, base=base)
     runtime.own_paths[base] = pattern_of(one_by_one(pages.routes))
-    return FaultBarrier(pages, app_state, base_path=base)
+    answering = FaultBarrier(pages, app_state, base_path=base)
+    return MountCheck(answering, runtime, attribute="pages", setting="pages_path")
 
 
 def with_cors(app: ASGIApp, app_state: AppState) -> ASGIApp:

@@ -36,7 +36,9 @@ def back_up(
     target: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE|DIR", parser=target_path, help="A new file, or an existing folder in which to create one."
+            metavar="FILE|DIR",
+            parser=target_path,
+            help="A new file, or an existing folder in which to create one.",
         ),
     ],
     pg_bin: PgBin = None,
