@@ -18,13 +18,16 @@ from typing import IO
 import httpx
 import psutil
 import pytest
+from pydantic import SecretStr
 
+from czo_auth.cli.serve import _say_ready
 from czo_auth.settings import DATABASE_FILE, KEY_FILE, Settings
 from tests.cli.shell import PASSWORD, PROGRAM, Shell
 from tests.conftest import StartServer
 from tests.support.forked_server import ForkedServer
 from tests.support.ports import free_port
 from tests.support.processes import is_alive, still_alive
+from tests.support.settings import KEY
 from tests.support.tethered import tethered
 
 READY = re.compile(rb"is ready on (http://\S+)")
@@ -122,6 +125,50 @@ def test_first_start_makes_a_private_folder_and_says_what_to_do(fresh: Shell) ->
         assert fresh.data.stat().st_mode & 0o777 == 0o700
         for name in os.listdir(fresh.data):
             assert (fresh.data / name).stat().st_mode & 0o777 == 0o600, name
+
+
+KEYS = f"{KEY},k0:{KEY.rpartition(':')[2]}"
+
+
+@pytest.mark.parametrize(
+    ("in_file", "variable", "database_url", "shown"),
+    [
+        (KEY, None, None, ["{data} (database and encryption key: back up both)"]),
+        (KEYS, None, None, ["{data} (database and encryption keys: back up both)"]),
+        (None, "AUTH_ENCRYPTION_KEY", None, ["{data} (the database alone)", "AUTH_ENCRYPTION_KEY (in no"]),
+        (
+            "k9:other",
+            "AUTH_ENCRYPTION_KEY",
+            None,
+            ["{data} (the database alone)", "AUTH_ENCRYPTION_KEY (in no"],
+        ),
+        (None, "AUTH_ENCRYPTION_KEY_FILE", None, ["AUTH_ENCRYPTION_KEY_FILE (in no backup of the database"]),
+        (None, "AUTH_ENCRYPTION_KEY", "postgresql://u:hidden@db.example/czo", ["db.example", "_KEY (in no"]),
+    ],
+)
+def test_ready_block_says_where_the_key_is(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    in_file: str | None,
+    variable: str | None,
+    database_url: str | None,
+    shown: list[str],
+) -> None:
+    """Who backs up a folder without the key in it would lose every second factor."""
+    key = KEY if variable else in_file or ""
+    if in_file:
+        (tmp_path / KEY_FILE).write_text(f"{in_file}\n")
+    if variable:
+        monkeypatch.setenv(variable, key)
+    _say_ready(Settings(data_dir=tmp_path, database_url=database_url, encryption_key=SecretStr(key)))
+    said = capsys.readouterr().out
+    for part in shown:
+        assert part.format(data=tmp_path) in said
+    assert ("with the same" in said) == (variable is not None)
+    assert ("back up both" in said) == (variable is None)
+    assert key not in said
+    assert "hidden" not in said
 
 
 def test_command_that_is_shown_makes_an_administrator(shell: Shell, tmp_path: Path) -> None:

@@ -76,15 +76,46 @@ def _say_ready(settings: Settings) -> None:
 
 
 def _where(settings: Settings) -> dict[str, str]:
+    """Say where the database and the key are, which have to be backed up both."""
+    keys = _keys(settings)
+    noun = "encryption keys" if "," in keys else "encryption key"
     if settings.is_embedded_default:
-        return {"data folder": f"{settings.data_dir.absolute()} (database and encryption key: back up both)"}
-    from czo_auth.cli.command import described
+        folder = settings.data_dir.absolute()
+        if _key_file_holds(settings, keys):
+            return {"data folder": f"{folder} (database and {noun}: back up both)"}
+        lines = {"data folder": f"{folder} (the database alone)"}
+    else:
+        from czo_auth.cli.command import described
 
-    return {"database": described(settings.storage_url)}
+        lines = {"database": described(settings.storage_url)}
+    return {
+        **lines,
+        noun: f"{_key_variable() or 'AUTH_ENCRYPTION_KEY'} (in no backup of the database: keep a copy)",
+    }
+
+
+def _keys(settings: Settings) -> str:
+    return "" if settings.encryption_key is None else settings.encryption_key.get_secret_value().strip()
+
+
+def _key_file_holds(settings: Settings, keys: str) -> bool:
+    from czo_auth.settings import KEY_FILE
+
+    try:
+        return (settings.data_dir / KEY_FILE).read_text("ascii").strip() == keys
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _key_variable() -> str | None:
+    """Return the name of the variable that the key comes from, if it comes from one."""
+    import os
+
+    names = ("AUTH_ENCRYPTION_KEY", "AUTH_ENCRYPTION_KEY_FILE")
+    return next((name for name in names if os.environ.get(name, "").strip()), None)
 
 
 def _create_administrator(settings: Settings) -> str:
-    import os
     import shlex
 
     words = [
@@ -98,7 +129,8 @@ def _create_administrator(settings: Settings) -> str:
         "--actor-type",
         "admin",
     ]
-    same = ["AUTH_ENCRYPTION_KEY"] if os.environ.get("AUTH_ENCRYPTION_KEY") else []
+    variable = _key_variable()
+    same = [] if variable is None else [variable]
     if settings.is_embedded_default:
         words += ["--data-dir", str(settings.data_dir.absolute())]
     elif settings.storage_url.startswith("sqlite:"):
