@@ -13,14 +13,16 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import httpx
 import psutil
 import pytest
 from pydantic import SecretStr
 
+from czo_auth import Auth
 from czo_auth.cli.serve import _say_ready
+from czo_auth.core.mail import MailMessage
 from czo_auth.settings import DATABASE_FILE, KEY_FILE, Settings
 from tests.cli.shell import PASSWORD, PROGRAM, Shell
 from tests.conftest import StartServer
@@ -169,6 +171,40 @@ def test_ready_block_says_where_the_key_is(
     assert ("back up both" in said) == (variable is None)
     assert key not in said
     assert "hidden" not in said
+
+
+class _OwnMail:
+    async def send(self, message: MailMessage) -> None:
+        """Send it elsewhere."""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "own", "warns"),
+    [
+        ({"environment": "production"}, None, True),
+        ({"environment": "production"}, _OwnMail(), False),
+        ({"environment": "production", "smtp_url": SecretStr("smtp://mail.example")}, None, False),
+        ({}, None, False),
+    ],
+)
+def test_ready_block_warns_of_production_without_mail(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    chosen: dict[str, Any],
+    own: _OwnMail | None,
+    *,
+    warns: bool,
+) -> None:
+    settings = Settings(
+        data_dir=tmp_path, base_url="https://auth.example", encryption_key=SecretStr(KEY), **chosen
+    )
+    host = None if own is None else Auth(settings, mail=own)
+    monkeypatch.setattr("czo_auth.cli.host.host_auth", lambda: host)
+    _say_ready(settings)
+    said = capsys.readouterr().out
+    assert ("WARNING: not configured" in said) == warns
+    assert ("CZO_AUTH_SMTP_URL" in said) == warns
 
 
 def test_command_that_is_shown_makes_an_administrator(shell: Shell, tmp_path: Path) -> None:

@@ -441,6 +441,12 @@ async def test_mail(chosen: dict[str, Any], state: State) -> None:
     assert "hidden" not in repr(finding)
 
 
+async def test_production_without_mail_is_told_what_happens_to_mails() -> None:
+    production = Settings(environment="production")
+    assert "the mail is lost" in (await environment_module.check_mail(production)).found
+    assert (await environment_module.check_mail(production, by_host=True)).state == "ok"
+
+
 def test_packages_are_held_against_the_pins() -> None:
     pins = re.findall(r"^([A-Za-z0-9._-]+==[^ ;\\]+)", (ROOT / "requirements/base.txt").read_text(), re.M)
     tested = (ROOT / "src/czo_auth/doctor/tested.txt").read_text().split()

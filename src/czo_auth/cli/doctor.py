@@ -51,7 +51,7 @@ def doctor(
         settings = host.settings if host else read_settings(data_dir=data_dir, database_url=database_url)
         # Each fault is a finding; a log line would repeat it.
         logging.disable(logging.CRITICAL)
-        findings = asyncio.run(_examined(settings))
+        findings = asyncio.run(_examined(settings, mail_by_host=host is not None and host.has_own_mail))
         _print(findings, as_json=as_json)
     state = worst(findings)
     if state == "fail":
@@ -60,11 +60,11 @@ def doctor(
         raise SystemExit(_WEAK)
 
 
-async def _examined(settings: Settings) -> Sequence[Finding]:
+async def _examined(settings: Settings, *, mail_by_host: bool) -> Sequence[Finding]:
     from czo_auth.doctor.examination import examine
     from czo_auth.runtime.clock import utc_now
 
-    return [finding async for finding in examine(settings, now=utc_now)]
+    return [finding async for finding in examine(settings, now=utc_now, mail_by_host=mail_by_host)]
 
 
 def _print(findings: Sequence[Finding], *, as_json: bool) -> None:

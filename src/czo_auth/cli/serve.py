@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 EXAMPLE = examples("czo-auth serve --port 8000 --data-dir ./czo-auth-data")
 
+NO_MAIL = "WARNING: not configured. Password resets, invitations and notices are lost until CZO_AUTH_SMTP_URL is set"
+
 
 def serve(
     host: Annotated[
@@ -64,6 +66,7 @@ def _say_ready(settings: Settings) -> None:
         "GraphQL": f"{here}/graphql",
         "health": f"{here}/healthz, {here}/readyz",
         **_where(settings),
+        **({"mail": NO_MAIL} if _loses_mail(settings) else {}),
     }
     if settings.base_url is not None:
         lines["clients use"] = settings.base_url
@@ -73,6 +76,14 @@ def _say_ready(settings: Settings) -> None:
     except OSError:
         # Nobody reads the output; the server still serves.
         return
+
+
+def _loses_mail(settings: Settings) -> bool:
+    from czo_auth.cli.host import host_auth
+
+    host = host_auth()
+    is_set = settings.smtp_url is not None or (host is not None and host.has_own_mail)
+    return settings.is_production and not is_set
 
 
 def _where(settings: Settings) -> dict[str, str]:

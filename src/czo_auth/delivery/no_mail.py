@@ -7,7 +7,7 @@ from czo_auth.core.mail import MailMessage
 
 
 class NoMail:
-    """Refuses every message, so that nobody waits for a mail that will not come."""
+    """Refuses every message for good: it is an error in the log, and is not tried again."""
 
     async def send(self, message: MailMessage) -> None:
         raise MailNotConfigured

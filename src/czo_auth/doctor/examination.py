@@ -29,7 +29,9 @@ CHECKS: Final[Sequence[Check]] = (
 """Every check that there is."""
 
 
-async def examine(settings: Settings, *, now: Callable[[], datetime]) -> AsyncIterator[Finding]:
+async def examine(
+    settings: Settings, *, now: Callable[[], datetime], mail_by_host: bool = False
+) -> AsyncIterator[Finding]:
     """
     Check the deployment that *settings* describe, and yield each finding as it is made.
 
@@ -37,6 +39,7 @@ async def examine(settings: Settings, *, now: Callable[[], datetime]) -> AsyncIt
 
     Args:
         now: This machine's clock.
+        mail_by_host: Whether the host's code sends the mails.
     """
     completed = secrets_at_rest.with_key_of_file(settings)
     for finding in network.check_network(settings):
@@ -48,7 +51,7 @@ async def examine(settings: Settings, *, now: Callable[[], datetime]) -> AsyncIt
     for finding in rules.check_rules(settings):
         yield finding
     yield await rules.check_limits(settings)
-    yield await environment.check_mail(settings)
+    yield await environment.check_mail(settings, by_host=mail_by_host)
     yield environment.check_python()
     yield environment.check_packages()
 

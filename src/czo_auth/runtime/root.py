@@ -128,6 +128,8 @@ class Runtime(Flows):
         self.mail_writer = mail_writer_of(self.settings, self.catalogs)
         self.subscribers = Subscribers()
         self._sinks = tuple(sinks)
+        self.has_own_mail = mail is not None
+        """Whether the host's code sends the mails, instead of the server in the settings."""
         self._mail = mail or mail_of(self.settings, now=clock)
         self._background: Background = BackgroundTasks(
             self._mail, writer=self.mail_writer, keep=self._keep_mail

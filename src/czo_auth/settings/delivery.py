@@ -21,8 +21,8 @@ class DeliverySettings(SettingsGroup):
 
     smtp_url: SecretStr | None = Field(
         default=None,
-        description="`smtp://user:password@host:587` (STARTTLS) or `smtps://…`; without it mail goes to the log in "
-        "development and is refused in production.",
+        description="`smtp://user:password@host:587` (STARTTLS) or `smtps://…`; without it mails go to the log in "
+        "development; in production none is sent, and each is an error in the log.",
     )
     mail_from: str = Field(
         default="czo-auth@localhost",
