@@ -23,6 +23,24 @@ async def test_validation_tells_where_and_what_but_never_the_value(live_sqlite: 
     assert secret not in answer.text
 
 
+async def test_message_about_a_time_is_ours(live_sqlite: Live) -> None:
+    """Python's own messages differ between versions, and some repeat the input."""
+    api = live_sqlite.api
+    _, session = await live_sqlite.people.newcomer()
+    form = "A time must look like 2026-01-31T12:00:00.000Z."
+    for time in ("2027-01-01T00:00:00+99:99", "2027-13-01T00:00:00Z", "2027-02-30T00:00:00Z"):
+        created = await api.post("/api-keys", {"name": "x", "expiresAt": time}, bearer=session.token)
+        reported = refused(created, 400, "VALIDATION_ERROR")
+        assert reported["details"] == [{"loc": "expiresAt", "msg": form}]
+        listed = await api.get(f"/api-keys?unusedSince={time.replace('+', '%2B')}", bearer=session.token)
+        reported = refused(listed, 400, "VALIDATION_ERROR")
+        assert reported["details"] == [{"loc": "unusedSince", "msg": form}]
+    key = accepted(await api.post("/api-keys", {"name": "x"}, bearer=session.token), 201)["apiKey"]
+    usage = await api.get(f"/api-keys/{key['id']}/usage?from=2027-02-30", bearer=session.token)
+    reported = refused(usage, 400, "VALIDATION_ERROR")
+    assert reported["details"] == [{"loc": "from", "msg": "A day must look like 2026-01-31."}]
+
+
 async def test_every_missing_field_is_named(live_sqlite: Live) -> None:
     reported = refused(await live_sqlite.api.post("/customer/sign-up", {}), 400, "VALIDATION_ERROR")
     assert {detail["loc"] for detail in reported["details"]} == {"email", "password", "name"}

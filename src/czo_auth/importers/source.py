@@ -191,19 +191,24 @@ def time_of(value: object) -> datetime | None:
     Returns:
         None for what is not one; else to the millisecond, in UTC.
     """
+    try:
+        found = _aware_time_of(value)
+        return None if found is None else found.replace(microsecond=found.microsecond // 1000 * 1000)
+    except (ValueError, OverflowError, OSError):
+        # Not a time, or outside the years that Python knows.
+        return None
+
+
+def _aware_time_of(value: object) -> datetime | None:
     if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return None
+        value = datetime.fromisoformat(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         # Seconds of the present have ten digits.
         value = datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
     if not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day, tzinfo=UTC) if isinstance(value, date) else None
     aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-    aware = aware.astimezone(UTC)
-    return aware.replace(microsecond=aware.microsecond // 1000 * 1000)
+    return aware.astimezone(UTC)
 
 
 def json_of(value: object) -> Any:
