@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from czo_auth.core.errors import ValidationFailed
+from czo_auth.core.limits import MAX_WEBHOOK_URL
 from czo_auth.core.webhooks.destination import BAD_PORTS, is_global_address, parse_destination
 
 REFUSED = {
@@ -70,6 +71,19 @@ def test_addresses_that_lead_inside_or_can_be_read_in_two_ways_are_refused(url: 
     with pytest.raises(ValidationFailed) as refusal:
         parse_destination(url, allowed_hosts=())
     assert refusal.value.details[0][0] == "url"
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("https://例え.jp/", "This must be ASCII: write the host with xn--, and escape the rest with %."),
+        ("https://example.com/" + "a" * MAX_WEBHOOK_URL, f"At most {MAX_WEBHOOK_URL} characters."),
+    ],
+)
+def test_https_url_is_refused_for_what_is_wrong(url: str, sentence: str) -> None:
+    with pytest.raises(ValidationFailed) as refusal:
+        parse_destination(url, allowed_hosts=())
+    assert refusal.value.details == (("url", sentence),)
 
 
 @pytest.mark.parametrize("port", sorted(BAD_PORTS))

@@ -29,20 +29,20 @@ def is_blank(text: str) -> bool:
     return all(character in _EMPTY or unicodedata.category(character) in _INVISIBLE for character in text)
 
 
-def checked_name(text: str, *, field: str = "name") -> str:
+def checked_name(text: str, *, field: str = "name", longest: int = MAX_NAME) -> str:
     """
     Return a name without surrounding space.
 
     Raises:
         ValidationFailed: It is blank or too long, or contains characters that hide or reorder adjacent text.
     """
-    if len(text) > 2 * MAX_NAME:
-        raise _refused(field, f"At most {MAX_NAME} characters.")
+    if len(text) > 2 * longest:
+        raise _refused(field, f"At most {longest} characters.")
     name = text.strip()
     if is_blank(name):
         raise _refused(field, "This must not be blank.")
-    if len(name) > MAX_NAME:
-        raise _refused(field, f"At most {MAX_NAME} characters.")
+    if len(name) > longest:
+        raise _refused(field, f"At most {longest} characters.")
     if is_unsafe(name) or not _EMPTY.isdisjoint(name):
         raise _refused(field, "It holds characters that cannot be seen.")
     return name

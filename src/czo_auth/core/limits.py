@@ -78,13 +78,12 @@ MAX_NOTICE: Final = 512
 MAX_SEALED_FORM: Final = 3500
 """Characters of sealed form input, so that it fits into a cookie; longer forms are not saved."""
 
-# Request models refuse what is far out of range when they parse it; the flows refuse the rest, naming the field.
 MAX_SENT_NUMBER: Final = 10**12
-MAX_SENT_DAYS: Final = 10**6
+"""Seconds of a key's lifetime that a request may ask for; more than a century counts as a century."""
+
 MAX_SENT_LIFETIME: Final = 10**10
 """Seconds that an exchange may ask for; the token gets at most `MAX_EXCHANGED_SECONDS`."""
 
-MAX_SENT_ADDRESSES: Final = 64
 MAX_SENT_ROLES: Final = 8
 MAX_AUDIT_NUMBER: Final = 2**62
 

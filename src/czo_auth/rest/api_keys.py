@@ -32,6 +32,7 @@ from czo_auth.rest.models import (
     Password,
     Token,
     TolerantBody,
+    between,
 )
 from czo_auth.rest.queries import Cursor, FirstDay, LastDay, Limit, OrganizationFilter, UnusedSince
 from czo_auth.rest.routing import CurrentRequest, Routes
@@ -39,9 +40,11 @@ from czo_auth.rest.serialization import listed
 
 routes = Routes("API keys")
 Seconds = Annotated[int, Field(ge=-limits.MAX_SENT_NUMBER, le=limits.MAX_SENT_NUMBER)]
-Number = Annotated[int, Field(ge=-limits.MAX_SENT_NUMBER, le=limits.MAX_SENT_NUMBER)]
+Requests = Annotated[int, between(1, limits.MAX_RATE_LIMIT_REQUESTS)]
+Window = Annotated[int, between(1000, 1000 * limits.MAX_RATE_LIMIT_SECONDS)]
+Uses = Annotated[int, between(1, limits.MAX_QUOTA)]
 Address = Annotated[str, Field(min_length=1, max_length=limits.MAX_ADDRESS)]
-Addresses = Annotated[list[Address], Field(max_length=limits.MAX_SENT_ADDRESSES)]
+Addresses = Annotated[list[Address], Field(json_schema_extra={"maxItems": limits.MAX_ADDRESSES})]
 Scopes = Annotated[
     list[Annotated[str, Field(max_length=limits.MAX_SCOPE)]], Field(max_length=limits.MAX_SCOPES)
 ]
@@ -54,9 +57,9 @@ class RestrictionsRequest(Body):
 
     allowed_ips: Addresses | None = None
     rate_limit_enabled: bool | None = None
-    rate_limit_max: Number | None = None
-    rate_limit_time_window: Number | None = None
-    quota_max: Number | None = None
+    rate_limit_max: Requests | None = None
+    rate_limit_time_window: Window | None = None
+    quota_max: Uses | None = None
     quota_period: QuotaPeriod | None = None
 
     @property

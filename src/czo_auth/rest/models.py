@@ -117,7 +117,7 @@ def _day(value: Any) -> Any:
     raise ValueError("A day must look like 2026-01-31.")
 
 
-def _checked(check: Callable[[Any], Any]) -> AfterValidator:
+def checked(check: Callable[[Any], Any]) -> AfterValidator:
     """Validate a field with a check of the core, and report the check's message."""
 
     def validate(value: Any) -> Any:
@@ -134,27 +134,32 @@ def _label(value: str) -> str:
     return value.replace(":", " ").strip()
 
 
-def _stripped(limit: int) -> Any:
+def stripped(limit: int) -> Any:
     """
-    Return the bounds of a text whose surrounding space is removed before it is counted.
+    Tell clients the bound of a text that is counted without the space around it.
 
-    The document tells clients *limit*. Up to twice as much is read, so that such space may come with it.
+    The core checks it, so that the error states the true bound.
     """
-    return Field(max_length=2 * limit, json_schema_extra={"maxLength": limit})
+    return Field(json_schema_extra={"maxLength": limit})
+
+
+def between(least: int, most: int) -> Any:
+    """Tell clients the bounds of a number. The core checks them, and its error says what is allowed."""
+    return Field(json_schema_extra={"minimum": least, "maximum": most})
 
 
 Email = Annotated[str, Field(min_length=3, max_length=limits.MAX_EMAIL)]
 Password = str
 """Of any length: new passwords of a wrong length have their own error codes, and a wrong password is only wrong."""
-Name = Annotated[str, _stripped(limits.MAX_NAME), _checked(fields.checked_name)]
-Description = Annotated[str, _stripped(limits.MAX_DESCRIPTION)]
+Name = Annotated[str, stripped(limits.MAX_NAME), checked(fields.checked_name)]
+Description = Annotated[str, stripped(limits.MAX_DESCRIPTION), checked(fields.checked_description)]
 Code = Annotated[str, Field(min_length=1, max_length=limits.MAX_CODE)]
 Token = Annotated[str, Field(min_length=1, max_length=limits.MAX_TOKEN)]
 Identifier = Annotated[str, Field(min_length=1, max_length=limits.MAX_ID)]
-Reason = Annotated[str, _stripped(limits.MAX_REASON), _checked(fields.checked_reason)]
+Reason = Annotated[str, stripped(limits.MAX_REASON), checked(fields.checked_reason)]
 Issuer = Annotated[str, Field(max_length=limits.MAX_ISSUER), AfterValidator(_label)]
-Image = Annotated[str, Field(max_length=limits.MAX_URL), _checked(fields.checked_image)]
+Image = Annotated[str, Field(max_length=limits.MAX_URL), checked(fields.checked_image)]
 Url = Annotated[str, Field(max_length=limits.MAX_URL)]
 Moment = Annotated[datetime, Strict(strict=False), BeforeValidator(parse_timestamp)]
 Day = Annotated[date, Strict(strict=False), BeforeValidator(_day)]
-Metadata = Annotated[dict[str, Any], _checked(fields.checked_metadata)]
+Metadata = Annotated[dict[str, Any], checked(fields.checked_metadata)]

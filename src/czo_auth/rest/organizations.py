@@ -13,19 +13,20 @@ from czo_auth.asgi.admission import RequestContext
 from czo_auth.core.access import ACCOUNT, SERVICE
 from czo_auth.core.flows.organizations.changes import NewOrganization, OrganizationChanges
 from czo_auth.core.flows.organizations.two_factor import PreviewedRule, Proof
-from czo_auth.core.limits import DEFAULT_PAGE, MAX_GRACE_DAYS, MAX_ROLE, MAX_SENT_DAYS, MAX_SLUG
+from czo_auth.core.limits import DEFAULT_PAGE, MAX_GRACE_DAYS, MAX_KEY_DAYS, MAX_ROLE, MAX_SLUG
 from czo_auth.core.paging import PageQuery
 from czo_auth.rest import records
 from czo_auth.rest.answers import no_content
 from czo_auth.rest.idempotency import Idempotent
-from czo_auth.rest.models import Body, Code, Image, Metadata, Moment, Name, Password, Reason
+from czo_auth.rest.models import Body, Code, Image, Metadata, Moment, Name, Password, Reason, between
 from czo_auth.rest.queries import Cursor, Limit
 from czo_auth.rest.routing import CurrentRequest, Routes
 from czo_auth.rest.serialization import listed
 
 routes = Routes("Organizations")
 Slug = Annotated[str, Field(min_length=1, max_length=MAX_SLUG)]
-Days = Annotated[int, Field(ge=-MAX_SENT_DAYS, le=MAX_SENT_DAYS)]
+KeyDays = Annotated[int, between(1, MAX_KEY_DAYS)]
+GraceDays = Annotated[int, between(0, MAX_GRACE_DAYS)]
 Role = Annotated[str, Field(min_length=1, max_length=MAX_ROLE)]
 
 
@@ -41,10 +42,10 @@ class UpdateOrganizationRequest(Body):
     slug: Slug | None = None
     logo: Image | None = None
     metadata: Metadata | None = None
-    api_key_max_days: Days | None = None
-    api_key_unused_days: Days | None = None
+    api_key_max_days: KeyDays | None = None
+    api_key_unused_days: KeyDays | None = None
     require_two_factor_from: Moment | None = None
-    two_factor_grace_days: Days | None = None
+    two_factor_grace_days: GraceDays | None = None
     password: Password | None = None
     code: Code | None = None
 

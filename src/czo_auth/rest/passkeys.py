@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Query
-from pydantic import Field
 from starlette.responses import Response
 
 from czo_auth.asgi.admission import RequestContext
 from czo_auth.asgi.session_cookies import clear_ceremony_cookie, set_ceremony_cookie
 from czo_auth.core.access import ACCOUNT, ENROLLING, PUBLIC, USING_A_PASSKEY
 from czo_auth.core.errors import InvalidChallenge
+from czo_auth.core.fields import checked_name
 from czo_auth.core.flows.passkeys.options import Options
 from czo_auth.core.limits import MAX_PASSKEY_NAME
 from czo_auth.core.principal import Principal
 from czo_auth.rest import records
 from czo_auth.rest.answers import Answer, renewed, set_session
 from czo_auth.rest.idempotency import Idempotent
-from czo_auth.rest.models import Body, Code, Identifier, Name, Password, Token, TolerantBody
+from czo_auth.rest.models import Body, Code, Identifier, Password, Token, TolerantBody, checked, stripped
 from czo_auth.rest.routing import CurrentRequest, Routes
 
 routes = Routes("Passkeys")
@@ -26,7 +27,9 @@ routes = Routes("Passkeys")
 OptionsRecord = TypeVar("OptionsRecord", records.PasskeyCreationOptions, records.PasskeyRequestOptions)
 ResponseT = TypeVar("ResponseT", bound=Response)
 
-PasskeyName = Annotated[Name, Field(max_length=MAX_PASSKEY_NAME)]
+PasskeyName = Annotated[
+    str, stripped(MAX_PASSKEY_NAME), checked(partial(checked_name, longest=MAX_PASSKEY_NAME))
+]
 CredentialResponse = dict[str, Any]
 """The result of `navigator.credentials` as JSON; the flows validate it."""
 

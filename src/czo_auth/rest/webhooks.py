@@ -28,7 +28,7 @@ routes = Routes("Webhooks")
 ADMIN = "/admin/webhooks"
 OWNER = "/organizations/{organization_id}/webhooks"
 
-Url = Annotated[str, Field(min_length=1, max_length=2 * MAX_WEBHOOK_URL)]
+Url = Annotated[str, Field(min_length=1, json_schema_extra={"maxLength": MAX_WEBHOOK_URL})]
 Patterns = Annotated[list[Identifier], Field(max_length=MAX_WEBHOOK_PATTERNS)]
 Status = Annotated[DeliveryStatus | None, Query()]
 

@@ -138,9 +138,13 @@ def parse_destination(url: str, *, allowed_hosts: Collection[str]) -> Destinatio
         allowed_hosts: Hosts, without port, that are used over http too and at any address.
 
     Raises:
-        ValidationFailed: It is not an https URL, or names a literal address, this machine, or a bad port.
+        ValidationFailed: It is not an https URL or too long, or names a literal address, this machine, or a bad port.
     """
-    found = _URL.fullmatch(url) if len(url) <= MAX_WEBHOOK_URL else None
+    if len(url) > MAX_WEBHOOK_URL:
+        raise _refused(f"At most {MAX_WEBHOOK_URL} characters.")
+    if not url.isascii():
+        raise _refused("This must be ASCII: write the host with xn--, and escape the rest with %.")
+    found = _URL.fullmatch(url)
     if found is None:
         raise _refused("This must be an https URL, without a user name and without a fragment.")
     scheme, host = found["scheme"].lower(), found["host"].lower()
