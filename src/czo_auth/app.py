@@ -95,7 +95,7 @@ def with_cors(app: ASGIApp, app_state: AppState) -> ASGIApp:
         app,
         origins=app_state.authenticator.origins,
         allow_credentials=True,
-        allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],
+        allow_methods=["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"],
         # Any header: tracing libraries add their own headers to every request.
         allow_headers=["*"],
         expose_headers=["set-auth-token", "retry-after", "ratelimit-policy", "ratelimit"],

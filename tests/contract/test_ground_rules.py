@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from tests.contract.api import SESSION_COOKIE
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
 from tests.contract.routes import every_route
@@ -80,6 +81,54 @@ async def test_wrong_method_is_405_and_names_the_right_ones(live_sqlite: Live) -
             refused(answer, 405, "METHOD_NOT_ALLOWED")
             allowed = {name.strip() for name in answer.headers["allow"].split(",")}
             assert allowed - {"HEAD", "OPTIONS"} == right, f"{method} {address}"
+
+
+HAVE_EFFECTS = {
+    "/admin/users/{user_id}/export",
+    "/device",
+    "/passkey/generate-authenticate-options",
+    "/passkey/generate-register-options",
+    "/user/export",
+    "/verify-email",
+}
+"""Paths where a GET records, consumes, binds or begins something."""
+
+
+async def test_head_is_answered_as_get_without_a_body(live_sqlite: Live) -> None:
+    """RFC 9110 section 9.3.2; the refusals too."""
+    account, session = await live_sqlite.admin()
+    session = await live_sqlite.people.enroll(account, session)
+    routes = [route for route in await every_route(live_sqlite.api) if route.method == "GET"]
+    for route in routes:
+        address = route.address()
+        got = await live_sqlite.api.get(address, bearer=session.token)
+        head = await live_sqlite.api.call("HEAD", address, bearer=session.token)
+        assert head.content == b""
+        if route.path in HAVE_EFFECTS:
+            assert (head.status_code, head.headers["allow"]) == (405, "GET"), route.name
+            continue
+        assert head.status_code == got.status_code, route.name
+        assert head.headers["content-type"] == got.headers["content-type"], route.name
+        assert head.headers["content-length"] == got.headers["content-length"], route.name
+        wrong = await live_sqlite.api.call("TRACE", address)
+        assert {"GET", "HEAD"} <= set(wrong.headers["allow"].split(", ")), route.name
+
+
+async def test_key_set_at_the_root_is_answered_to_head(live_sqlite: Live) -> None:
+    http = live_sqlite.api.http
+    got = await http.get("/.well-known/jwks.json")
+    head = await http.head("/.well-known/jwks.json")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["cache-control"] == got.headers["cache-control"]
+
+
+async def test_head_with_a_cookie_needs_no_origin(live_sqlite: Live) -> None:
+    """HEAD is a safe method (contract section 2)."""
+    _, session = await live_sqlite.people.newcomer()
+    head = await live_sqlite.api.call(
+        "HEAD", "/session", cookies={SESSION_COOKIE: session.token}, origin=None
+    )
+    assert head.status_code == 200
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ async def delete_user(user_id: str, body: DeleteRequest, call: CurrentRequest) -
     return no_content()
 
 
-@routes.add("GET", "/admin/users/{user_id}/export", access=ADMINISTRATION)
+@routes.add("GET", "/admin/users/{user_id}/export", access=ADMINISTRATION, get_has_effects=True)
 async def export_user(user_id: str, call: CurrentRequest) -> Answer[records.AccountExport]:
     """Export all data stored about a user as a file, and notify the user. Needs recent proof."""
     consume = await call.runtime.administer_accounts.prove(password=None, code=None, context=call.context)

@@ -72,7 +72,7 @@ async def request_codes(body: DeviceCodeRequest, call: CurrentRequest) -> record
     return records.DeviceCodes.of(codes, page=settings.public_url + settings.pages_path + PAGE)
 
 
-@routes.add("GET", "/device", access=ACCOUNT, oauth=True)
+@routes.add("GET", "/device", access=ACCOUNT, oauth=True, get_has_effects=True)
 async def open_request(
     call: CurrentRequest, user_code: Annotated[str, Query(min_length=1, max_length=MAX_CODE)]
 ) -> records.DeviceApprovalRequest:

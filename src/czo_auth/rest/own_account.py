@@ -97,7 +97,7 @@ async def activity(
     return await listed(records.ActivityPage.of, found)
 
 
-@routes.add("GET", "/user/export", access=ACCOUNT)
+@routes.add("GET", "/user/export", access=ACCOUNT, get_has_effects=True)
 async def export_user(call: CurrentRequest) -> Answer[records.AccountExport]:
     """Export all data stored about the caller as a file. Needs recent proof."""
     document = await call.runtime.export_user.export_own(context=call.context)

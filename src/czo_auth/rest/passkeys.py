@@ -69,7 +69,13 @@ class VerifyPasskeyRequest(Body):
     trust_device: bool = False
 
 
-@routes.add("GET", "/passkey/generate-register-options", access=ENROLLING, ignores_unknown_fields=True)
+@routes.add(
+    "GET",
+    "/passkey/generate-register-options",
+    access=ENROLLING,
+    ignores_unknown_fields=True,
+    get_has_effects=True,
+)
 async def generate_register_options(
     call: CurrentRequest,
     name: Annotated[str | None, Query(max_length=MAX_PASSKEY_NAME)] = None,
@@ -130,7 +136,13 @@ async def delete_passkey(body: DeletePasskeyRequest, call: CurrentRequest) -> re
     return records.DONE
 
 
-@routes.add("GET", "/passkey/generate-authenticate-options", access=PUBLIC, ignores_unknown_fields=True)
+@routes.add(
+    "GET",
+    "/passkey/generate-authenticate-options",
+    access=PUBLIC,
+    ignores_unknown_fields=True,
+    get_has_effects=True,
+)
 async def generate_authenticate_options(call: CurrentRequest) -> Answer[records.PasskeyRequestOptions]:
     """Begin a sign-in with a passkey; nothing is stored."""
     options = call.runtime.passkey_sign_in.options(now=call.now)

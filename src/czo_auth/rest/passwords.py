@@ -75,7 +75,7 @@ async def send_verification_email(body: VerificationRequest, call: CurrentReques
     return records.DONE
 
 
-@routes.add("GET", "/verify-email", access=PUBLIC, ignores_unknown_fields=True)
+@routes.add("GET", "/verify-email", access=PUBLIC, ignores_unknown_fields=True, get_has_effects=True)
 async def verify_email(
     token: str,
     call: CurrentRequest,

@@ -20,7 +20,8 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message
+from starlette.routing import Match
+from starlette.types import Message, Receive, Scope, Send
 
 from czo_auth.asgi.admission import AppState, RequestContext, admit_request
 from czo_auth.asgi.body import read_body
@@ -59,6 +60,7 @@ class RouteSpec:
         takes_array: Whether the body may be an array; for other routes it must be an object.
         idempotent: How an ``Idempotency-Key`` is handled; None if it is ignored.
         oauth: Whether it accepts forms, ignores unknown parameters and reports errors as OAuth does.
+        get_has_effects: Whether a GET changes something, so that HEAD, which must be safe, is refused.
     """
 
     access: Access
@@ -67,6 +69,7 @@ class RouteSpec:
     takes_array: bool = False
     idempotent: Idempotent | None = None
     oauth: bool = False
+    get_has_effects: bool = False
 
 
 class GuardedRoute(APIRoute):
@@ -94,6 +97,20 @@ class GuardedRoute(APIRoute):
             return True
         bodies = [each.field_info.annotation for each in self.dependant.body_params]
         return any(isinstance(body, type) and issubclass(body, TolerantBody) for body in bodies)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match a path; a route for GET also takes HEAD, which the OpenAPI document does not list."""
+        return super().matches(self._as_get(scope))
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer HEAD as GET, without the body. Source: RFC 9110 sections 9.1 and 9.3.2."""
+        as_get = self._as_get(scope)
+        await super().handle(as_get, receive, send if as_get is scope else _without_body(send))
+
+    def _as_get(self, scope: Scope) -> Scope:
+        if scope.get("method") != "HEAD" or "GET" not in self.methods or self.spec.get_has_effects:
+            return scope
+        return {**scope, "method": "GET"}
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         inner = super().get_route_handler()
@@ -135,6 +152,13 @@ class GuardedRoute(APIRoute):
             return await answer_once(call, request, body, idempotent, answer)
 
         return handle
+
+
+def _without_body(send: Send) -> Send:
+    async def send_headers(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return send_headers
 
 
 def _body_of(kind: Any) -> Any:
@@ -236,6 +260,7 @@ class Routes:
         takes_array: bool = False,
         idempotent: Idempotent | None = None,
         oauth: bool = False,
+        get_has_effects: bool = False,
     ) -> Callable[[Endpoint], Endpoint]:
         """
         Register the decorated endpoint.
@@ -243,7 +268,7 @@ class Routes:
         Args:
             hidden: Whether the OpenAPI document omits it.
             ignores_unknown_fields: As for the group.
-            access, opens_session, takes_array, idempotent, oauth: See `RouteSpec`.
+            access, opens_session, takes_array, idempotent, oauth, get_has_effects: See `RouteSpec`.
         """
 
         spec = RouteSpec(
@@ -253,6 +278,7 @@ class Routes:
             takes_array=takes_array,
             idempotent=idempotent,
             oauth=oauth,
+            get_has_effects=get_has_effects,
         )
 
         def register(endpoint: Endpoint) -> Endpoint:
