@@ -299,8 +299,19 @@ async def test_unknown_parameters_are_refused_on_every_native_route(timed: Timed
     answer = await timed.api.get("/sessions?limit=1&limit=2", **how)
     details = refused(answer, 400, "VALIDATION_ERROR")["details"]
     assert details == [{"loc": "limit", "msg": "This parameter may be given once."}]
+    known = (
+        ("/organization/get-organization", "organizationId"),
+        ("/organization/list-members", "limit"),
+        ("/api-key/get", "id"),
+        ("/verify-email", "token"),
+    )
+    for path, name in known:
+        details = refused(await timed.api.get(f"{path}?{name}=1&{name}=2", **how), 400, "VALIDATION_ERROR")[
+            "details"
+        ]
+        assert details == [{"loc": name, "msg": "This parameter may be given once."}]
     for path in ("/get-session", "/list-sessions", "/organization/list", "/api-key/list"):
-        accepted(await timed.api.get(f"{path}?disableCookieCache=1&x=2", **how))
+        accepted(await timed.api.get(f"{path}?disableCookieCache=1&x=2&x=3", **how))
 
 
 async def test_arrays_of_the_client_hold_the_newest_hundred(timed: Timed) -> None:

@@ -72,6 +72,16 @@ async def test_token_endpoint_takes_the_grant_too(timed: Timed) -> None:
     assert fetched["access_token"].startswith("czo_")
 
 
+async def test_doubled_user_code_is_refused_and_opens_nothing(timed: Timed) -> None:
+    """RFC 6749 section 3.1: parameters must not come twice."""
+    _, session = await timed.people.newcomer()
+    _, other = await timed.people.newcomer()
+    code = (await begin(timed))["user_code"]
+    answer = await timed.api.get(f"/device?user_code=AAAA-BBBB&user_code={code}", bearer=session.token)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    granted(await opened(timed, other, code))
+
+
 async def test_key_that_is_fetched_twice_is_revoked(timed: Timed) -> None:
     codes = await begin(timed)
     _, session = await timed.people.newcomer()

@@ -117,9 +117,8 @@ class GuardedRoute(APIRoute):
         direct = direct_call(self, context_dependency=_call)
         spec, idempotent = self.spec, self.spec.idempotent
         no_fields = None if self.body_field else _no_fields(spec)
-        parameters = (
-            None if self.ignores_unknown else frozenset(each.alias for each in self.dependant.query_params)
-        )
+        parameters = frozenset(each.alias for each in self.dependant.query_params)
+        ignores_unknown = self.ignores_unknown
 
         async def handle(request: Request) -> Response:
             request.state.is_oauth = spec.oauth
@@ -135,7 +134,7 @@ class GuardedRoute(APIRoute):
             app_state: AppState = request.app.state.app_state
             call = await admit_request(app_state, request, spec.access, opens_session=spec.opens_session)
             request.state.call = call
-            _check_query(request, parameters)
+            _check_query(request, parameters, ignores_unknown=ignores_unknown)
             if request.method in SAFE_METHODS:
                 return await (inner(request) if direct is None else direct(request, call, None))
             body = await read_body(request, takes_array=spec.takes_array, takes_form=spec.oauth)
@@ -185,12 +184,13 @@ def _answering(endpoint: Endpoint, *, status: int) -> Callable[..., Awaitable[Re
     return answer
 
 
-def _check_query(request: Request, parameters: frozenset[str] | None) -> None:
+def _check_query(request: Request, parameters: frozenset[str], *, ignores_unknown: bool) -> None:
     """
     Refuse a query with invalid parameters before any of them is used.
 
     Args:
-        parameters: The parameters of the route; None if unknown ones are ignored.
+        parameters: The parameters of the route.
+        ignores_unknown: Whether it ignores all others.
 
     Raises:
         ValidationFailed: A parameter is unknown: a filter with a typing mistake must not return everything. Or it is
@@ -203,9 +203,10 @@ def _check_query(request: Request, parameters: frozenset[str] | None) -> None:
         where = escape_control(name, limit=64)
         if "\x00" in name or "\x00" in value:
             details.append((where, "A character in it is not allowed."))
-        elif parameters is not None and name not in parameters:
-            details.append((where, "This parameter is not known."))
-        elif parameters is not None and name in seen:
+        elif name not in parameters:
+            if not ignores_unknown:
+                details.append((where, "This parameter is not known."))
+        elif name in seen:
             details.append((where, "This parameter may be given once."))
         seen.add(name)
     if details:
