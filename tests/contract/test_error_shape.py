@@ -41,6 +41,20 @@ async def test_message_about_a_time_is_ours(live_sqlite: Live) -> None:
     assert reported["details"] == [{"loc": "from", "msg": "A day must look like 2026-01-31."}]
 
 
+async def test_malformed_json_is_refused_for_what_is_wrong(live_sqlite: Live) -> None:
+    for body, message in (
+        (b"{", "The body is not valid JSON."),
+        (
+            b'{"email": "a\\u0000"}',
+            "The body contains a character that is not allowed: NUL or half a surrogate pair.",
+        ),
+        (b'{"email": ' + 40 * b"[" + 40 * b"]" + b"}", "The body is nested deeper than 32 levels."),
+        (b'{"email": ' + 30000 * b"[" + 30000 * b"]" + b"}", "The body is nested deeper than 32 levels."),
+    ):
+        answer = await live_sqlite.api.call("POST", "/customer/sign-up", raw=body)
+        assert refused(answer, 400, "BAD_REQUEST")["message"] == message
+
+
 async def test_every_missing_field_is_named(live_sqlite: Live) -> None:
     reported = refused(await live_sqlite.api.post("/customer/sign-up", {}), 400, "VALIDATION_ERROR")
     assert {detail["loc"] for detail in reported["details"]} == {"email", "password", "name"}

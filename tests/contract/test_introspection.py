@@ -55,6 +55,27 @@ async def test_key_session_and_token_are_active(timed: Timed) -> None:
     assert (said["token_type"], said["client_id"], said["scope"]) == ("access_token", key["id"], "a:b")
 
 
+async def test_malformed_form_is_refused_for_what_is_wrong(timed: Timed) -> None:
+    headers = {
+        "authorization": f"Bearer {(await asker(timed))['key']}",
+        "content-type": "application/x-www-form-urlencoded",
+    }
+    for body, message in (
+        ("token=%00", "The body contains a character that is not allowed: NUL or half a surrogate pair."),
+        ("token=%ff", "The body is not a valid form in UTF-8."),
+        ("token", "The body is not a valid form in UTF-8."),
+        ("&".join(f"x{number}=" for number in range(65)), "The body has more than 64 parameters."),
+    ):
+        answer = await timed.api.http.post("/api/auth/introspect", content=body, headers=headers)
+        problem = answer.json()
+        assert (answer.status_code, problem["code"], problem["error"]) == (
+            400,
+            "BAD_REQUEST",
+            "invalid_request",
+        )
+        assert (problem["message"], problem["error_description"]) == (message, message)
+
+
 async def test_answer_that_is_repeated_is_what_holds_now(timed: Timed) -> None:
     asking_key = await asker(timed)
     _, session = await timed.people.newcomer()

@@ -30,6 +30,7 @@ _UNREAD_SECONDS = 2.0
 
 _FORM_TYPE = re.compile(r"application/x-www-form-urlencoded\s*(?:;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
 _JSON_TYPE = re.compile(r"application/json\s*(?:;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
+_TOO_DEEP = f"The body is nested deeper than {MAX_JSON_DEPTH} levels."
 
 
 class UnreadBody:
@@ -138,6 +139,8 @@ async def receive_body(request: Request, *, largest: int) -> bytes:
 
 def _form_as_json(body: bytes) -> bytes:
     """Source: RFC 6749 appendix B; its section 3.1 refuses a parameter that comes twice."""
+    if body.count(b"&") >= MAX_OAUTH_PARAMETERS:
+        raise MalformedBody(f"The body has more than {MAX_OAUTH_PARAMETERS} parameters.")
     try:
         pairs = parse_qsl(
             body.decode("ascii"),
@@ -145,10 +148,9 @@ def _form_as_json(body: bytes) -> bytes:
             strict_parsing=True,
             encoding="utf-8",
             errors="strict",
-            max_num_fields=MAX_OAUTH_PARAMETERS,
         )
     except ValueError:
-        raise MalformedBody from None
+        raise MalformedBody("The body is not a valid form in UTF-8.") from None
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise InvalidRequest("A parameter comes twice.")
@@ -172,7 +174,9 @@ def parse_strictly(body: bytes) -> Any:
             parse_constant=_refuse,
             parse_float=_finite,
         )
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise MalformedBody(_TOO_DEEP) from None
+    except ValueError:
         raise MalformedBody from None
     _check(value, depth=1)
     return value
@@ -199,9 +203,11 @@ def _finite(text: str) -> float:
 def _check(value: Any, *, depth: int) -> None:
     if isinstance(value, str):
         if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            raise MalformedBody
+            raise MalformedBody(
+                "The body contains a character that is not allowed: NUL or half a surrogate pair."
+            )
     elif isinstance(value, (dict, list)):
         if depth > MAX_JSON_DEPTH:
-            raise MalformedBody
+            raise MalformedBody(_TOO_DEEP)
         for part in [*value, *value.values()] if isinstance(value, dict) else value:
             _check(part, depth=depth + 1)
