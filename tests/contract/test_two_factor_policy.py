@@ -18,6 +18,7 @@ from tests.contract.acting import create_key, create_organization, graphql, join
 from tests.contract.api import Answer, new_client
 from tests.contract.checks import accepted, refused
 from tests.contract.deployments import Timed
+from tests.contract.organizations import mailed
 from tests.contract.people import Session
 from tests.contract.policy import REFUSED, Acme, acme_of, said
 
@@ -242,6 +243,42 @@ async def test_exemptions_of_a_member_end_ninety_days_after_the_first(timed: Tim
     acme.owner = await timed.people.sign_in(acme.boss)
     refused(await ask(first + 91 * DAY), 400, "VALIDATION_ERROR")
     accepted(await ask(first + 90 * DAY))
+
+
+async def test_end_of_an_exemption_is_mailed_with_what_holds_now(timed: Timed) -> None:
+    acme = await acme_of(timed)
+    accepted(await acme.demand(timed.clock() - DAY))
+    body = {"until": said(timed.clock() + 2 * DAY), "reason": "On leave"}
+    accepted(await timed.api.call("PUT", acme.exemption, body, bearer=acme.owner.token))
+    assert (await timed.api.delete(acme.exemption, {}, bearer=acme.owner.token)).status_code == 204
+    assert await acme.is_refused()
+    mail = await mailed(timed, "two_factor_exemption_ended", acme.account.email)
+    text = " ".join(mail.text.split())
+    assert "ended your exemption" in text
+    assert "until you turn two-factor authentication on" in text
+    assert "Before then" not in text
+
+
+async def test_end_of_an_exemption_before_the_deadline_is_mailed_with_the_deadline(timed: Timed) -> None:
+    acme = await acme_of(timed)
+    deadline = timed.clock() + 30 * DAY
+    accepted(await acme.demand(deadline))
+    body = {"until": said(timed.clock() + 60 * DAY), "reason": "On leave"}
+    accepted(await timed.api.call("PUT", acme.exemption, body, bearer=acme.owner.token))
+    assert (await timed.api.delete(acme.exemption, {}, bearer=acme.owner.token)).status_code == 204
+    mail = await mailed(timed, "two_factor_due", acme.account.email)
+    assert f"From {deadline.day} {deadline:%b %Y, %H:%M} UTC on" in " ".join(mail.text.split())
+
+
+async def test_end_of_an_exemption_that_changes_nothing_is_not_mailed(timed: Timed) -> None:
+    acme = await acme_of(timed)
+    body = {"until": said(timed.clock() + DAY), "reason": "On leave"}
+    accepted(await timed.api.call("PUT", acme.exemption, body, bearer=acme.owner.token))
+    await mailed(timed, "two_factor_exempt", acme.account.email)
+    before = len(timed.mail.messages)
+    assert (await timed.api.delete(acme.exemption, {}, bearer=acme.owner.token)).status_code == 204
+    await timed.auth.services.background.finish()
+    assert len(timed.mail.messages) == before
 
 
 async def test_only_owners_exempt_and_nobody_themselves(timed: Timed) -> None:

@@ -35,6 +35,7 @@ MailKind = Literal[
     "two_factor_due_by_type",
     "two_factor_renewal",
     "two_factor_exempt",
+    "two_factor_exemption_ended",
     "passkey_added",
     "passkey_removed",
     "password_changed",
@@ -62,7 +63,8 @@ OPTIONAL_MAILS: Final[frozenset[MailKind]] = frozenset(
         *("new_browser", "wrong_codes", "api_key_created", "account_exported"),
         *("api_key_expiring", "api_keys_expiring", "api_key_unused", "api_keys_unused"),
         *("api_key_ended", "service_account_key"),
-        *("two_factor_due", "two_factor_due_by_type", "two_factor_renewal", "two_factor_exempt"),
+        *("two_factor_due", "two_factor_due_by_type", "two_factor_renewal"),
+        *("two_factor_exempt", "two_factor_exemption_ended"),
         "webhook_switched_off",
     }
 )

@@ -77,6 +77,7 @@ def _samples(links: Links, now: datetime, language: str | None) -> dict[MailKind
         compose.compose_two_factor_due_by_type(user, due_at=now + timedelta(days=7)),
         compose.compose_two_factor_renewal(user, due_at=now + timedelta(days=7)),
         compose.compose_two_factor_exempt(user, organization="Example GmbH", until=now + timedelta(days=7)),
+        compose.compose_two_factor_exemption_ended(user, organization="Example GmbH", at=now),
         compose.compose_api_key_leaked(
             user,
             name="Nightly export",

@@ -68,7 +68,16 @@ def compose_two_factor_renewal(to: User | str, *, due_at: datetime, language: st
 def compose_two_factor_exempt(
     to: User | str, *, organization: str, until: datetime, language: str | None = None
 ) -> MailDraft:
-    """Compose the notice that an owner exempted the reader from two factors until a time, or ended the exemption."""
+    """Compose the notice that an owner exempted the reader from two factors until a time."""
     return compose(
         to, "two_factor_exempt", language=language, organization=quoted_name(organization), at=until
+    )
+
+
+def compose_two_factor_exemption_ended(
+    to: User | str, *, organization: str, at: datetime, language: str | None = None
+) -> MailDraft:
+    """Compose the notice that an owner ended an exemption, so that the organization refuses the reader from now on."""
+    return compose(
+        to, "two_factor_exemption_ended", language=language, organization=quoted_name(organization), at=at
     )

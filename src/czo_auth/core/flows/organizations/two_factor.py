@@ -23,7 +23,11 @@ from czo_auth.core.flows.services import Services
 from czo_auth.core.flows.two_factor.reauthenticate import Reauthentication
 from czo_auth.core.limits import MAX_EXEMPTION_DAYS, MAX_GRACE_DAYS, MAX_MEMBERS
 from czo_auth.core.mail import MailDraft
-from czo_auth.core.mail_drafts import compose_two_factor_due, compose_two_factor_exempt
+from czo_auth.core.mail_drafts import (
+    compose_two_factor_due,
+    compose_two_factor_exempt,
+    compose_two_factor_exemption_ended,
+)
 from czo_auth.core.organizations import roles
 from czo_auth.core.organizations.organization import Organization
 from czo_auth.core.organizations.two_factor import (
@@ -212,7 +216,14 @@ class OrganizationFactors:
             user = tx.users.find(user_id)
             if user is None:
                 return None
-            return compose_two_factor_exempt(user, organization=membership.organization.name, until=tx.now)
+            return _compose_ended(
+                user,
+                organization=membership.organization.name,
+                due_at=known_member(
+                    find_member(tx, organization_id, user_id, named_by="user_id")
+                ).two_factor_due_at,
+                now=tx.now,
+            )
 
         mail = await self._services.transactions.run(end, context)
         if mail is not None:
@@ -269,6 +280,17 @@ def checked_grace_days(days: int | None) -> int:
         what = f"A whole number of days between 0 and {MAX_GRACE_DAYS}."
         raise ValidationFailed(details=(("twoFactorGraceDays", what),))
     return days
+
+
+def _compose_ended(
+    user: User, *, organization: str, due_at: datetime | None, now: datetime
+) -> MailDraft | None:
+    """Compose the notice that an exemption was ended; None if that changes nothing for the user."""
+    if due_at is None or user.owns_factor:
+        return None
+    if due_at > now:
+        return compose_two_factor_due(user, organization=organization, due_at=due_at)
+    return compose_two_factor_exemption_ended(user, organization=organization, at=now)
 
 
 def _check_owner(seen: Membership) -> None:
