@@ -108,7 +108,7 @@ class GuardedRoute(APIRoute):
         await super().handle(as_get, receive, send if as_get is scope else _without_body(send))
 
     def _as_get(self, scope: Scope) -> Scope:
-        if scope.get("method") != "HEAD" or "GET" not in self.methods or self.spec.get_has_effects:
+        if scope.get("method") != "HEAD" or "GET" not in (self.methods or ()) or self.spec.get_has_effects:
             return scope
         return {**scope, "method": "GET"}
 
