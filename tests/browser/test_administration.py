@@ -165,7 +165,9 @@ def test_what_is_typed_before_the_script_has_come_is_searched_for(visit: NewVisi
     admin.page.get_by_text("Found: 1", exact=True).wait_for()
 
 
-TABLE_OVERFLOW = "Math.max(0, ...[...document.querySelectorAll('.scroll')].map(each => each.scrollWidth - each.clientWidth))"
+TABLE_OVERFLOW = """Math.max(
+    0, ...[...document.querySelectorAll('.scroll')].map(each => each.scrollWidth - each.clientWidth)
+)"""
 
 
 def test_tables_of_usual_content_fit_where_the_window_has_room(visit: NewVisitor, admin: Visitor) -> None:
