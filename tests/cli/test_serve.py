@@ -163,6 +163,9 @@ def test_ready_block_says_where_the_key_is(
         (tmp_path / KEY_FILE).write_text(f"{in_file}\n")
     if variable:
         monkeypatch.setenv(variable, key)
+    if variable == "AUTH_ENCRYPTION_KEY_FILE":
+        (tmp_path / "secret").write_text(f"{key}\n")
+        monkeypatch.setenv(variable, str(tmp_path / "secret"))
     _say_ready(Settings(data_dir=tmp_path, database_url=database_url, encryption_key=SecretStr(key)))
     said = capsys.readouterr().out
     for part in shown:
@@ -171,6 +174,17 @@ def test_ready_block_says_where_the_key_is(
     assert ("back up both" in said) == (variable is None)
     assert key not in said
     assert "hidden" not in said
+
+
+@pytest.mark.parametrize("variable", ["AUTH_ENCRYPTION_KEY", "AUTH_ENCRYPTION_KEY_FILE"])
+def test_ready_block_names_no_variable_that_the_key_is_not_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str
+) -> None:
+    monkeypatch.setenv(variable, "k1:another")
+    _say_ready(Settings(data_dir=tmp_path, encryption_key=SecretStr(KEY)))
+    said = capsys.readouterr().out
+    assert "from the code of --app (in no backup of the database" in said
+    assert variable not in said
 
 
 class _OwnMail:

@@ -69,6 +69,18 @@ async def test_mount_elsewhere_is_named_at_once(
     assert record.levelno == logging.ERROR
 
 
+@pytest.mark.parametrize(
+    "path", [f"{BASE}//session", f"{BASE.replace('/auth', '//auth')}/session", f"{BASE}//"]
+)
+async def test_doubled_slash_is_no_mount_elsewhere(
+    auth: Auth, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Litestar takes two for one."""
+    async with client_of(litestar_at(BASE)(auth)) as client:
+        body_of(await client.get(path), status=404)
+    assert "mounted at" not in caplog.text
+
+
 async def test_mount_elsewhere_behind_a_proxy_that_cuts_its_prefix_off_is_named(auth: Auth) -> None:
     async with client_of(starlette_at("/auth")(auth), root_path="/shop") as client:
         answer = await client.get("/auth/session")

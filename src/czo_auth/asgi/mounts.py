@@ -112,4 +112,6 @@ def _other_root(scope: Scope, base: str, root: str, own: re.Pattern[str]) -> str
     text = "" if raw is None else raw.decode("latin-1").partition("?")[0]
     rest = path if text.endswith(path) else path.removesuffix("/")
     before = unquote(text.removesuffix(rest)) if rest and text.endswith(rest) else ""
-    return before or None if not before.endswith(base) else None
+    # Some hosts take two slashes for one.
+    before = re.sub("//+", "/", before).rstrip("/")
+    return None if before.endswith(base) else before or None

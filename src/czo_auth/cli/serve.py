@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -101,7 +102,7 @@ def _where(settings: Settings) -> dict[str, str]:
         lines = {"database": described(settings.storage_url)}
     return {
         **lines,
-        noun: f"{_key_variable() or 'AUTH_ENCRYPTION_KEY'} (in no backup of the database: keep a copy)",
+        noun: f"{_key_variable(keys) or 'from the code of --app'} (in no backup of the database: keep a copy)",
     }
 
 
@@ -112,18 +113,24 @@ def _keys(settings: Settings) -> str:
 def _key_file_holds(settings: Settings, keys: str) -> bool:
     from czo_auth.settings import KEY_FILE
 
+    return _holds(settings.data_dir / KEY_FILE, keys)
+
+
+def _holds(file: Path, keys: str) -> bool:
     try:
-        return (settings.data_dir / KEY_FILE).read_text("ascii").strip() == keys
+        return file.read_text("ascii").strip() == keys
     except (OSError, UnicodeDecodeError):
         return False
 
 
-def _key_variable() -> str | None:
-    """Return the name of the variable that the key comes from, if it comes from one."""
+def _key_variable(keys: str) -> str | None:
+    """Return the name of the variable that *keys* come from, if they come from one."""
     import os
 
-    names = ("AUTH_ENCRYPTION_KEY", "AUTH_ENCRYPTION_KEY_FILE")
-    return next((name for name in names if os.environ.get(name, "").strip()), None)
+    if keys and os.environ.get("AUTH_ENCRYPTION_KEY", "").strip() == keys:
+        return "AUTH_ENCRYPTION_KEY"
+    file = os.environ.get("AUTH_ENCRYPTION_KEY_FILE", "").strip()
+    return "AUTH_ENCRYPTION_KEY_FILE" if file and _holds(Path(file), keys) else None
 
 
 def _create_administrator(settings: Settings) -> str:
@@ -140,7 +147,7 @@ def _create_administrator(settings: Settings) -> str:
         "--actor-type",
         "admin",
     ]
-    variable = _key_variable()
+    variable = _key_variable(_keys(settings))
     same = [] if variable is None else [variable]
     if settings.is_embedded_default:
         words += ["--data-dir", str(settings.data_dir.absolute())]

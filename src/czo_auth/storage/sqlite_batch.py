@@ -49,18 +49,21 @@ class Progress:
             does not count: a thread that hangs makes no progress.
         last_commit: Seconds that the last COMMIT took.
         last_transaction: Seconds that the last committed transaction took, with its COMMIT.
+        ended_at: When it ended, by the monotonic clock.
     """
 
     seconds: float = 0.0
     last_commit: float = 0.0
     last_transaction: float = 0.0
+    ended_at: float = 0.0
 
     def batch_seconds(self) -> float:
         """Return how long the next transaction may take steps in."""
         return min(max(BATCH_SECONDS, self.last_commit), SLOW_BATCH_SECONDS)
 
     def note(self, *, steps: float, commit: float) -> None:
-        """Count a transaction by the seconds that its steps and its COMMIT took."""
+        """Count a transaction that ends now, by the seconds that its steps and its COMMIT took."""
+        self.ended_at = time.monotonic()
         self.seconds += min(steps, self.batch_seconds()) + commit
         self.last_commit = commit
         self.last_transaction = steps + commit
@@ -252,10 +255,13 @@ def _answer_without(
     """Fail one step, and run the others again, each by itself."""
     failed.future.set_exception(connection.roll_back(cause))
     for other in others:
+        begun_at = time.monotonic()
         try:
             connection.begin(timeout=other.waiting.seconds_left())
             result = connection.perform(other.waiting.step)
+            ran_at = time.monotonic()
             connection.commit()
+            other.waiting.progress.note(steps=ran_at - begun_at, commit=time.monotonic() - ran_at)
         except BaseException as error:
             other.waiting.future.set_exception(connection.roll_back(error))
         else:

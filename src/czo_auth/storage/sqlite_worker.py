@@ -169,8 +169,9 @@ class SqliteWorker:
         """
         if not self._may_write:
             return
-        shared = time.monotonic() < self._shared_until
-        if shared or self._progress.last_transaction >= LONG_SECONDS:
+        now, last = time.monotonic(), self._progress
+        has_held_the_file = last.last_transaction >= LONG_SECONDS and now - last.ended_at < TURN_SECONDS
+        if has_held_the_file or now < self._shared_until:
             time.sleep(TURN_SECONDS)
 
     def _submit(self, job: WaitingStep | WaitingCall) -> None:

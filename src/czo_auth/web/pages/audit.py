@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 
@@ -13,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from czo_auth.asgi.long_lists import in_turns, stream_json
 from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.access import ADMINISTRATION
-from czo_auth.core.errors import NotFound, ValidationFailed
+from czo_auth.core.errors import NotFound, Refusal, ValidationFailed
 from czo_auth.core.events.types import (
     AUDIT_MEANINGS,
     EVENT_MEANINGS,
@@ -26,6 +27,7 @@ from czo_auth.core.limits import MAX_EMAIL, MAX_ID
 from czo_auth.core.users.user import User
 from czo_auth.web.routing import PageRequest, Pages
 
+_LOG = logging.getLogger("czo_auth")
 pages = Pages()
 PAGE = 30
 _BATCH = 500
@@ -86,7 +88,7 @@ async def audit_csv(page: PageRequest) -> Response:
 @pages.get("/admin/audit.json", access=ADMINISTRATION)
 async def audit_json(page: PageRequest) -> Response:
     """Export all matching records as JSON, newest first."""
-    return _download(page, stream_json("audit", await _export(page)), "application/json", "audit.json")
+    return _download(page, _json(await _export(page)), "application/json", "audit.json")
 
 
 @pages.get("/admin/events", access=ADMINISTRATION)
@@ -163,13 +165,15 @@ async def _filter(page: PageRequest) -> AuditFilter:
 
 
 Rows = Sequence[dict[str, object]]
+INCOMPLETE = "INCOMPLETE: the export broke off here. Download it again."
+"""The last row of a CSV file that lacks records."""
 
 
 async def _export(page: PageRequest) -> AsyncIterator[Rows]:
     """
     Return the rows of all matching records, newest first, batch by batch as they are sent.
 
-    The first batch is read here, so a request that fails gets an error page. A later failure breaks the connection off.
+    The first batch is read here, so a request that fails gets an error page.
     """
     matching = await _filter(page)
     first = await _batch(page, matching, before=None)
@@ -192,16 +196,37 @@ async def _batch(page: PageRequest, matching: AuditFilter, *, before: int | None
 
 
 async def _csv(batches: AsyncIterator[Rows]) -> AsyncIterator[str]:
+    """Write *batches* as CSV. If one fails, the last row says so: servers end the answer as if it were whole."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
-    async for batch in batches:
-        async for row in in_turns(batch):
-            writer.writerow([_cell(row[column]) for column in COLUMNS])
-        yield out.getvalue()
-        out.seek(0)
-        out.truncate()
+    try:
+        async for batch in batches:
+            async for row in in_turns(batch):
+                writer.writerow([_cell(row[column]) for column in COLUMNS])
+            yield out.getvalue()
+            out.seek(0)
+            out.truncate()
+    except Refusal as refusal:
+        _note_incomplete(refusal)
+        writer.writerow([INCOMPLETE])
+    except Exception:
+        yield f"{INCOMPLETE}\r\n"
+        raise
     yield out.getvalue()
+
+
+async def _json(batches: AsyncIterator[Rows]) -> AsyncIterator[bytes]:
+    """Write *batches* as JSON. If one fails, the text ends before the list does, so nobody takes it for the whole."""
+    try:
+        async for part in stream_json("audit", batches):
+            yield part
+    except Refusal as refusal:
+        _note_incomplete(refusal)
+
+
+def _note_incomplete(refusal: Refusal) -> None:
+    _LOG.warning("an export of the audit log is incomplete: %s", refusal)
 
 
 def _row_of(record: AuditRecord) -> dict[str, object]:
@@ -234,6 +259,11 @@ def _cell(value: object) -> str:
 def _download(
     page: PageRequest, parts: AsyncIterator[str] | AsyncIterator[bytes], media_type: str, name: str
 ) -> Response:
-    response = StreamingResponse(parts, media_type=media_type)
+    if page.request.method == "HEAD":
+        # Servers would read all parts, and throw them away.
+        response = Response(media_type=media_type)
+        del response.headers["content-length"]
+    else:
+        response = StreamingResponse(parts, media_type=media_type)
     response.headers["content-disposition"] = f'attachment; filename="{name}"'
     return page.renderer.guarded(response, has_query=True)
