@@ -162,7 +162,7 @@ class SqliteWorker:
 
     def _give_others_a_turn(self) -> None:
         """
-        Pause before the next transaction while others write to the file, and after a long transaction.
+        Leave the file free for a moment between two transactions while others write to it, and after a long one.
 
         A waiting connection polls once a millisecond. It would miss most of the gaps between two transactions of a
         connection that always has something to write, and could wait for many of them.
@@ -170,9 +170,9 @@ class SqliteWorker:
         if not self._may_write:
             return
         now, last = time.monotonic(), self._progress
-        has_held_the_file = last.last_transaction >= LONG_SECONDS and now - last.ended_at < TURN_SECONDS
-        if has_held_the_file or now < self._shared_until:
-            time.sleep(TURN_SECONDS)
+        pause = TURN_SECONDS - (now - last.ended_at)
+        if pause > 0 and (now < self._shared_until or last.last_transaction >= LONG_SECONDS):
+            time.sleep(pause)
 
     def _submit(self, job: WaitingStep | WaitingCall) -> None:
         with self._guard:
