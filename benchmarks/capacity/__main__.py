@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.capacity import costs, plan, reality, sizes
+from benchmarks.measure import HELLO
 from benchmarks.report import RESULTS
 from tests.support.postgres import PostgresServer
 
@@ -89,7 +90,7 @@ def server_cost() -> float:
     It is measured once beside each database; the larger figure counts.
     """
     rows = json.loads(RESULTS.read_text("utf-8"))["rows"]
-    return max(row["cpu_us"] for row in rows if row["subject"] == "raw ASGI hello")
+    return max(row["cpu_us"] for row in rows if row["operation"] == "hello" and row["subject"] == HELLO)
 
 
 def _cost(what: str, figure: costs.Figure) -> Sequence[str]:

@@ -121,7 +121,7 @@ def test_machines_on_the_page_have_the_cores_of_the_plan() -> None:
         if (row["operation"], row["database"], row["subject"]) == ("API key, remembered", "postgresql", OURS)
     ]
     assert behind_server == pytest.approx(measured, abs=0.06)
-    missing = behind_server - recalled_cost - server
+    missing = max(0, behind_server - recalled_cost - server)
     assert more_cores == pytest.approx(CHECKS * missing / 1e6 / AT_MOST, abs=1)
     assert machines * cores >= most + more_cores
     (of_database,) = numbers_in(r"one PostgreSQL server with (\d+) cores")
