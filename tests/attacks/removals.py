@@ -29,7 +29,7 @@ from tests.support.records import HOUR
 
 Body = object | Callable[[], object]
 
-ENDS_AFTER: Final = timedelta(milliseconds=500)
+ENDS_AFTER: Final = timedelta(milliseconds=1500)
 """The new end of a key whose end is moved: one in the past is refused."""
 
 

@@ -185,7 +185,8 @@ async def test_ban_costs_the_same_with_a_hundred_thousand_dead_keys(timed: Timed
         spent[kind] = work
     few, many = spent["few"], spent["many"]
     assert 100 <= few.amount < 100_000, "the live keys at least, and not the dead ones of somebody else"
-    assert many.amount <= 1.2 * few.amount, spent
+    # PostgreSQL counts a live key once more or less, by whether autovacuum came in between.
+    assert many.amount <= 1.2 * few.amount + 100, spent
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------
