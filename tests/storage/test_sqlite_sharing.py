@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from czo_auth.core.interpreter_lock import SHORTEST_SLEEP_SECONDS
 from czo_auth.core.transaction import Transaction
 from czo_auth.storage.sqlite import SqliteStorage
-from czo_auth.storage.sqlite_file import TURN_SECONDS
 from czo_auth.storage.sqlite_sharing import ROWS_AT_ONCE
 
 MANY = 10 * ROWS_AT_ONCE + 3
@@ -33,8 +33,8 @@ def moments(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     sleep = time.sleep
 
     def noted(seconds: float) -> None:
-        # No time to sleep is none to wake another thread up; and there are longer pauses for other processes.
-        if 0 < seconds < TURN_SECONDS:
+        # There are other pauses, for other processes.
+        if seconds == SHORTEST_SLEEP_SECONDS:
             found.append(threading.current_thread().name)
         sleep(seconds)
 
@@ -74,6 +74,10 @@ async def test_other_threads_may_run_while_many_rows_are_fetched(
         assert moments.count(thread) >= count // ROWS_AT_ONCE
         # The end of the rows is fetched like one.
         assert count + 1 >= ROWS_AT_ONCE or moments == []
+
+
+def test_no_time_to_sleep_is_none_to_wake_another_thread_up() -> None:
+    assert SHORTEST_SLEEP_SECONDS > 0
 
 
 async def test_lookups_have_one_row_and_fetch_it_with_the_drivers_own_cursor(storage: SqliteStorage) -> None:

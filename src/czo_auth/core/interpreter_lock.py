@@ -13,10 +13,10 @@ from __future__ import annotations
 import time
 from typing import Final
 
-_MOMENT_SECONDS: Final = 0.00001
+SHORTEST_SLEEP_SECONDS: Final = 0.00001
 """The shortest sleep that is one; Linux makes tens of microseconds of it."""
 
 
 def let_other_threads_run() -> None:
     """Sleep for a moment, so that a thread that waits for the interpreter's lock gets it."""
-    time.sleep(_MOMENT_SECONDS)
+    time.sleep(SHORTEST_SLEEP_SECONDS)
