@@ -308,7 +308,7 @@ class SqlApiKeys(ApiKeyRows, ApiKeys):
             ways_to_live = [func.coalesce(ends, literal(_NEVER, Instant)) > now]
         else:
             # One statement each, because each is a range of an index. One statement with OR may read all the keys of a
-            # user, most of which can be dead.
+            # user, and most can be dead.
             theirs = keys.c.user_id == user_id
             ways_to_live = [ends.is_(None), ends > now]
         for may_live in ways_to_live:
