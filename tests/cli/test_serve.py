@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -67,12 +67,15 @@ Server = subprocess.Popen[bytes] | Forked
 
 
 @contextmanager
-def serving(shell: Shell, *words: str, forked: bool = True) -> Iterator[Server]:
+def serving(
+    shell: Shell, *words: str, forked: bool = True, program: Sequence[str] = PROGRAM
+) -> Iterator[Server]:
     """
     Start the server on a port of its choice, in a process group of its own that ends with the block.
 
     Args:
         forked: Start it without a second of imports; not where the start itself is tested.
+        program: What to run if it is not forked.
     """
     said = ["serve", "--port", "0", *words]
     env = shell.env | {"PYTHONUNBUFFERED": "1"}
@@ -82,7 +85,7 @@ def serving(shell: Shell, *words: str, forked: bool = True) -> Iterator[Server]:
     else:
         process = subprocess.Popen(
             # A test run that is killed must not leave a server behind.
-            tethered([*PROGRAM, *said], signal=signal.SIGTERM),
+            tethered([*program, *said], signal=signal.SIGTERM),
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -260,6 +263,45 @@ def test_signal_ends_all_processes_quietly(shell: Shell, number: signal.Signals,
         assert process.returncode == 0, rest
         assert rest.strip() == b""
         assert not still_alive(children, seconds=10)
+
+
+SLOW_TO_NOTE_AN_END = """
+import os, sys, time
+wait = os.waitpid
+def wait_and_pause(pid, options):
+    ended, status = wait(pid, options)
+    if ended:
+        time.sleep(0.1)
+    return ended, status
+os.waitpid = wait_and_pause
+from czo_auth.cli import main
+sys.exit(main())
+"""
+
+
+def test_worker_that_ended_is_not_said_to_refuse_its_end_on_a_busy_machine(shell: Shell) -> None:
+    program = [sys.executable, "-c", SLOW_TO_NOTE_AN_END]
+    with serving(shell, "--workers", "4", forked=False, program=program) as process:
+        read_until_ready(process)
+        workers = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, rest
+        assert rest.strip() == b""
+        assert not still_alive(workers, seconds=10)
+
+
+@pytest.mark.deep
+def test_worker_that_does_not_end_is_killed_with_a_word(shell: Shell) -> None:
+    with serving(shell, "--workers", "2") as process:
+        read_until_ready(process)
+        workers = psutil.Process(process.pid).children()
+        workers[1].suspend()
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, rest
+        assert rest.count(b"refused to gracefully stop") == 1
+        assert not still_alive(workers, seconds=10)
 
 
 def test_hangup_ends_the_server_with_a_word(shell: Shell) -> None:

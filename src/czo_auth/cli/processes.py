@@ -8,10 +8,12 @@ import gc
 import logging
 import multiprocessing
 import os
+import re
 import signal
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -36,6 +38,8 @@ _WISHES_TO_END = frozenset({signal.SIGINT, signal.SIGTERM})
 _KILL_AFTER_SECONDS = 12
 _ORPHAN_CHECK_SECONDS = 1.0
 _SAME_SIGNAL_SECONDS = 0.2
+_END_NOTED_WITHIN_SECONDS = 1.0
+_REFUSED = re.compile(r"Killing worker-(\d+) after it refused")
 _READY_WITHIN_SECONDS = 30.0
 _COLLECTOR_THRESHOLDS = (300, 10, 200)
 """New containers, collections of the youngest and of the middle generation: see `gc.set_threshold`."""
@@ -159,10 +163,27 @@ class _Supervisor:
             self._announce_in_thread()
 
     def _is_news(self, record: logging.LogRecord) -> bool:
-        if not record.getMessage().startswith("Unexpected exit"):
-            return True
-        # The same race, for the log: the signal is on its way to this process, too.
-        return not self._told_to_end.wait(_SAME_SIGNAL_SECONDS)
+        text = record.getMessage()
+        if text.startswith("Unexpected exit"):
+            # The same race, for the log: the signal is on its way to this process, too.
+            return not self._told_to_end.wait(_SAME_SIGNAL_SECONDS)
+        refused = _REFUSED.match(text)
+        return refused is None or self._runs_on(int(refused[1]) - 1)
+
+    def _runs_on(self, index: int) -> bool:
+        """
+        Tell whether a worker that granian is about to kill is really there.
+
+        Two threads of granian wait for a worker's end. The one that does not learn of it takes the worker for alive
+        until the other has noted it, for which it has a millisecond: too short for a busy machine. Noted in time, the
+        process's number, which may be another process's by then, gets no signal either.
+        """
+        deadline = time.monotonic() + _END_NOTED_WITHIN_SECONDS
+        while self._server.wrks[index].inner.is_alive():
+            if time.monotonic() > deadline:
+                return True
+            time.sleep(0.01)
+        return False
 
     def _announce_in_thread(self) -> None:
         threading.Thread(target=self._announce, name="czo-auth-announce", daemon=True).start()
