@@ -18,6 +18,7 @@ from benchmarks import (
     better_auth_people,
     breakdown,
     credentials_rows,
+    enabling,
     hot_path_rows,
     many_keys_rows,
     passkey_rows,
@@ -49,7 +50,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     if arguments.profile or os.environ.get("PROFILE", "") not in ("", "0"):
-        return breakdown.main(["--write"]) or waits.main(["--write"])
+        return breakdown.main(["--write"]) or waits.main(["--write"]) or enabling.main(["--write"])
     quick = arguments.quick or os.environ.get("QUICK", "") not in ("", "0")
     base = arguments.base or os.environ.get("BASE", "")
     where = report.machine(quick=quick, load=generator())

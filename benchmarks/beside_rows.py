@@ -7,12 +7,13 @@ import json
 import multiprocessing
 import statistics
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from benchmarks import data
 from benchmarks.credentials_rows import (
+    READ_AGAIN_SECONDS,
     REMEMBERED,
     UNIT,
     Loaded,
@@ -25,12 +26,13 @@ from benchmarks.credentials_rows import (
 from benchmarks.growth import fill
 from benchmarks.hosts.writer import A_SECOND
 from benchmarks.load import Load, paced
-from benchmarks.measure import HELLO, OURS, Row, in_rounds
+from benchmarks.measure import HELLO, OURS, Row, Series, in_rounds
 from benchmarks.people_rows import BURST, Person, Service, enable_once, serving
 from benchmarks.subjects import Subject, running
 from tests.support.postgres import PostgresServer
 
 BESIDE = f"{REMEMBERED}, beside {A_SECOND} writes a second"
+_READ_RARELY = f"{BESIDE}, read again after a minute"
 FLOOD = 200
 LISTED = 10_000
 _SECONDS = 4.0
@@ -50,6 +52,9 @@ def write_rows(plan: Plan, directory: Path, postgres: PostgresServer | None) -> 
             ours(REMEMBERED, resting, resting.tokens, **remembering(resting)),
             ours(BESIDE, written, written.tokens, **remembering(written)),
         ]
+        if postgres is not None:
+            rarely = {"CZO_AUTH_CACHE_SECONDS": "60"}
+            subjects.append(ours(_READ_RARELY, written, written.tokens, **rarely))
         writer = Subject("writer", [sys.executable, "-m", "benchmarks.hosts.writer"], env=_env(written))
         with running([writer], directory) as writing, running(subjects, directory) as up:
             if not writing:
@@ -79,20 +84,42 @@ def write_rows(plan: Plan, directory: Path, postgres: PostgresServer | None) -> 
             value=slower,
             unit="x without",
         ),
-        # What the writes cost the database by themselves: the figure above contains it, shared by its requests.
-        *(
-            Row(
-                operation=f"CPU time of the database, beside {A_SECOND} writes a second: {what}",
-                subject=OURS,
-                database=written.database,
-                keys=written.keys,
-                value=statistics.median(series[name].database),
-                unit="ms/s",
-            )
-            for what, name in (("while hello is asked", HELLO), ("while keys are checked", BESIDE))
-            if postgres is not None
-        ),
+        *([] if postgres is None else _divided(series, written)),
     ]
+
+
+def _divided(series: Mapping[str, Series], written: Loaded) -> Iterator[Row]:
+    """
+    Divide the figure on PostgreSQL: by process, and by what the server does for a key.
+
+    The database's time is that of all who use it, the writer included: the figure contains it, hello's does not.
+    """
+
+    def row(operation: str, value: float, unit: str) -> Row:
+        return Row(
+            operation=operation,
+            subject=OURS,
+            database=written.database,
+            keys=written.keys,
+            value=value,
+            unit=unit,
+        )
+
+    for what, name in (("while hello is asked", HELLO), ("while keys are checked", BESIDE)):
+        busy = statistics.median(series[name].database)
+        yield row(f"CPU time of the database, beside {A_SECOND} writes a second: {what}", busy, "ms/s")
+    for what, name in (
+        ("hello", HELLO),
+        ("a remembered key, without writes", REMEMBERED),
+        (f"a remembered key, beside {A_SECOND} writes a second", BESIDE),
+        (f"the same, each key read again after a minute instead of {READ_AGAIN_SECONDS} s", _READ_RARELY),
+    ):
+        found = series[name]
+        yield row(f"CPU time of the server: {what}", statistics.median(found.server_us), "µs a request")
+        if name != HELLO:
+            yield row(
+                f"CPU time of the database: {what}", statistics.median(found.database_us), "µs a request"
+            )
 
 
 def _env(base: Loaded) -> dict[str, str]:

@@ -60,10 +60,15 @@ class Series:
     The results of the rounds for one subject.
 
     Attributes:
-        database: CPU time of the watched database server. Unit: milliseconds a second.
+        cpu_us: CPU time of a request: the server's, and its database server's where it has one. Unit: microseconds.
+        server_us: The server's part of that.
+        database_us: CPU time of the watched database server, whoever causes it, divided by the requests.
+        database: The same. Unit: milliseconds a second.
     """
 
     cpu_us: list[float] = field(default_factory=list)
+    server_us: list[float] = field(default_factory=list)
+    database_us: list[float] = field(default_factory=list)
     rps: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
     database: list[float] = field(default_factory=list)
@@ -99,7 +104,7 @@ def in_rounds(
     taking_part = list(subjects)
     for number in range(rounds + 1):
         for subject in list(taking_part):
-            before = subject.cpu_seconds()
+            before, own = subject.cpu_seconds(), subject.server_cpu_seconds()
             begun, database = time.perf_counter(), _cpu_of_database(watched)
             load = bear(
                 subject.port,
@@ -108,8 +113,8 @@ def in_rounds(
                 seconds=seconds if number else 1,
                 asker=subject.asker,
             )
-            used = subject.cpu_seconds() - before
-            database = (_cpu_of_database(watched) - database) / (time.perf_counter() - begun)
+            used, own = subject.cpu_seconds() - before, subject.server_cpu_seconds() - own
+            database, lasted = _cpu_of_database(watched) - database, time.perf_counter() - begun
             if load.failures or (number and not load.requests):
                 fault = f"{subject.name}: {load.failures} of {load.requests} requests failed"
                 if not subject.is_peer:
@@ -123,7 +128,9 @@ def in_rounds(
                 found.cpu_us.append(used / load.requests * 1e6)
                 found.rps.append(load.rate)
                 found.p99.append(load.p99)
-                found.database.append(database * 1000)
+                found.server_us.append(own / load.requests * 1e6)
+                found.database_us.append(database / load.requests * 1e6)
+                found.database.append(database / lasted * 1000)
         _tell(number, rounds, series)
     return series
 

@@ -28,7 +28,7 @@ from czo_auth.crypto import codes, passwords
 PASSWORD = "correct horse battery staple"
 BURST = 50
 PASSWORD_HASHES, _UNIT_BCRYPT = "x password hash", "bcrypts"
-_SETTLE_SECONDS = 1.2
+SETTLE_SECONDS = 1.2
 _SESSION = "/api/auth/session"
 _numbers = count(1)
 
@@ -175,7 +175,7 @@ def serving(directory: Path, *, module: str = "czo_auth", **env: str) -> Iterato
 def _sign_in_rows(service: Service, *, rounds: int, each: int) -> list[Row]:
     """Compare CPU times; the password hash is most of it."""
     people = [service.enrolled() for _ in range(3)]
-    time.sleep(_SETTLE_SECONDS)
+    time.sleep(SETTLE_SECONDS)
     ratios, cpu, looping, rates = [], [], [], []
 
     def sign_ins() -> None:
@@ -219,14 +219,14 @@ def _enable_rows(service: Service, *, rounds: int) -> list[Row]:
     for _ in range(rounds):
         person = service.newcomer()
         time.sleep(0.1)
-        hash_seconds = statistics.median(_wall_of_password_hash() for _ in range(3))
+        hash_seconds = statistics.median(wall_of_password_hash() for _ in range(3))
         begun = time.perf_counter()
         service.enable(person)
         ratios.append((time.perf_counter() - begun) / hash_seconds)
         begun = time.perf_counter()
         service.post("/two-factor/verify", {"code": _code(person)}, bearer=person.token)
         confirms.append((time.perf_counter() - begun) * 1000)
-        time.sleep(_SETTLE_SECONDS)
+        time.sleep(SETTLE_SECONDS)
     return [
         Row(
             operation="enable 2FA, until the answer",
@@ -249,7 +249,7 @@ def _enable_rows(service: Service, *, rounds: int) -> list[Row]:
 def _backup_code_rows(service: Service, *, rounds: int) -> list[Row]:
     """Compare CPU times of the one request that verifies."""
     person = service.enrolled()
-    time.sleep(_SETTLE_SECONDS)
+    time.sleep(SETTLE_SECONDS)
     found: dict[str, list[float]] = {"wrong": [], "unknown": [], "right": []}
     for _ in range(min(rounds, 5)):
         code = person.codes.pop()
@@ -363,7 +363,8 @@ def cpu_of_password_hash(times: int) -> float:
     return (time.thread_time() - begun) / times
 
 
-def _wall_of_password_hash() -> float:
+def wall_of_password_hash() -> float:
+    """Hash a password; return how long it took. Unit: seconds."""
     begun = time.perf_counter()
     passwords.verify_password(passwords.DUMMY_HASH, PASSWORD)
     return time.perf_counter() - begun

@@ -97,8 +97,12 @@ class Subject:
 
     def cpu_seconds(self) -> float:
         """Add up user and system time of the server's processes, and of its database server's, ended ones included."""
-        used = seconds_of_tree(self.pid)
+        used = self.server_cpu_seconds()
         return used if self.postgres is None else used + seconds_of_tree(self.postgres.pid)
+
+    def server_cpu_seconds(self) -> float:
+        """Add up user and system time of the server's processes alone, ended ones included."""
+        return seconds_of_tree(self.pid)
 
     def event_loop_seconds(self) -> float:
         """Return the CPU time of the workers' first threads, which run the event loops; others hash and store."""

@@ -140,7 +140,8 @@ def _add(beside: Beside, seen: _Seen, notes: Notes) -> None:
     beside.hello_p99.append(hellos[int(len(hellos) * (1 - 1 / _SLOWEST))] / 1e6)
 
 
-def _records(path: Path, width: int) -> Iterator[tuple[int, ...]]:
+def records(path: Path, width: int) -> Iterator[tuple[int, ...]]:
+    """Read what a server noted, *width* numbers at a time."""
     numbers = array("q")
     numbers.frombytes(path.read_bytes())
     return zip(*(numbers[place::width] for place in range(width)), strict=True)
@@ -153,11 +154,11 @@ class Notes:
         names = json.loads((directory / "names.json").read_text())
         self._turns = [
             Turn(begun, ended, used, names[name])
-            for begun, ended, used, name in _records(directory / "turns", 4)
+            for begun, ended, used, name in records(directory / "turns", 4)
         ]
         self._ends = [turn.ended for turn in self._turns]
-        self._collections = list(_records(directory / "collections", 2))
-        self.checks = {number: rest for number, *rest in _records(directory / "checks", 4)}
+        self._collections = list(records(directory / "collections", 2))
+        self.checks = {number: rest for number, *rest in records(directory / "checks", 4)}
 
     def parts_of(self, check: Check) -> Counter[tuple[str, str]]:
         """Divide the time of a check by where it is, and by what the event loop does meanwhile. Unit: nanoseconds."""

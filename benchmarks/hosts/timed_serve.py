@@ -1,5 +1,5 @@
 """
-``czo-auth serve`` whose workers note what their event loop does when: ``python -m benchmarks.hosts.timed_serve serve``.
+``czo-auth serve`` whose workers note what they do when: ``python -m benchmarks.hosts.timed_serve serve``.
 
 Linux only. Everything else is as usual: the hooks are put into Python's event loop and around the application before
 the command begins. A worker writes its notes into the folder `BENCH_NOTES` when it ends.
@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from czo_auth.cli import main
+from czo_auth.crypto import passwords, qr
 from czo_auth.server import Server
+from czo_auth.storage import sqlite_worker
 
 NUMBER: Final = b"x-bench-number"
 """Header with the number of a key check."""
@@ -32,20 +34,26 @@ _served: ContextVar[str] = ContextVar("served", default="")
 _ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 
 
+HASHES, DRAWS, WRITES, COMMITS, READS = range(5)
+"""What the other threads do that a request may wait for."""
+
+
 class Notes:
     """
-    What an event loop did, in nanoseconds of the monotonic clock.
+    What a worker did, in nanoseconds of the monotonic clock.
 
     Attributes:
         turns: Each callback: when it began and ended, its thread's CPU time, and the place of its name in *names*.
         checks: Each numbered request: its number, when the server handed it to the loop, when the application was
             called and when it had answered.
+        works: Each piece of work of another thread: when it began and ended, and which of `HASHES` and so on it was.
         collections: Each run of the garbage collector, in whatever thread: when it began and ended.
     """
 
     def __init__(self) -> None:
         self.turns = array("q")
         self.checks = array("q")
+        self.works = array("q")
         self.collections = array("q")
         self.names: dict[str, int] = {}
         self._handed_over: dict[int, int] = {}
@@ -59,6 +67,11 @@ class Notes:
         loop.call_soon_threadsafe = self._handing_over(loop.call_soon_threadsafe)
         server.__call__ = self._checking(server.__call__)
         server.ending = self._writing(server.ending)
+        worker: Any = sqlite_worker
+        passwords.verify_password = self._working(passwords.verify_password, HASHES)
+        qr.svg_data_uri = self._working(qr.svg_data_uri, DRAWS)
+        worker.SqliteWorker.commit = self._working(worker.SqliteWorker.commit, COMMITS)
+        worker.perform_batch = self._batching(worker.perform_batch)
         gc.callbacks.append(self._collecting)
 
     def _noting(self, run: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -85,6 +98,24 @@ class Notes:
             return call_soon(loop, callback, *arguments, context=context)
 
         return call
+
+    def _working(self, work: Callable[..., Any], kind: int) -> Callable[..., Any]:
+        def worked(*arguments: Any, **named: Any) -> Any:
+            begun = time.monotonic_ns()
+            try:
+                return work(*arguments, **named)
+            finally:
+                self.works.extend((begun, time.monotonic_ns(), kind))
+
+        return worked
+
+    def _batching(self, perform: Callable[..., Any]) -> Callable[..., Any]:
+        write, read = self._working(perform, WRITES), self._working(perform, READS)
+
+        def performed(connection: Any, *arguments: Any, **named: Any) -> Any:
+            return (write if connection._may_write else read)(connection, *arguments, **named)
+
+        return performed
 
     def _collecting(self, phase: str, _: Any) -> None:
         # One at a time, and nothing else runs meanwhile.
@@ -114,6 +145,7 @@ class Notes:
             for name, notes in (
                 ("turns", self.turns),
                 ("checks", self.checks),
+                ("works", self.works),
                 ("collections", self.collections),
             ):
                 (folder / name).write_bytes(notes.tobytes())
