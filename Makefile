@@ -48,7 +48,7 @@ help:
 	@echo "make attack   every attack on SQLite with one and four processes and on PostgreSQL with four"
 	@echo "make faults   200 kills under load, outages, clocks, keys and sinks that fail"
 	@echo "make fuzz     a million inputs to the parsers, 20,000 generated requests, the model: 20 minutes"
-	@echo "make bench    every figure of docs/performance.md, 20 minutes; QUICK=1: ours only, 4 minutes; BASE=COMMIT: against that one; PROFILE=1: where the time of writes and key checks goes, 3 minutes"
+	@echo "make bench    every figure of docs/performance.md, 25 minutes; QUICK=1: ours only, 4 minutes; BASE=COMMIT: against that one; PROFILE=1: where the time of writes and key checks goes, 3 minutes"
 	@echo "make capacity  the tables of docs/scaling.md, 2 minutes"
 	@echo "make growth   the same work with a thousand people and with GROWTH_USERS, 100,000: some minutes; GROWTH_ARGS=--write: into docs/performance.md"
 	@echo "make peers    the attacks that can be asked of other products, of them and of this one"

@@ -120,6 +120,7 @@ def _measured(*, quick: bool) -> list[Row]:
                     at, postgres, each=1 if quick else 5, seconds=1 if quick else 15
                 ),
             ),
+            *([] if quick else [("tests", lambda _: process_rows.test_rows())]),
         ]
         for number, (name, measure) in enumerate(parts):
             directory = Path(folder) / str(number)

@@ -34,7 +34,7 @@ from benchmarks.credentials_rows import (
 )
 from benchmarks.measure import OURS, Row, Series, in_rounds
 from benchmarks.older import Older
-from benchmarks.people_rows import Person, Service
+from benchmarks.people_rows import SETTLE_SECONDS, Person, Service
 from benchmarks.subjects import Subject, granian, running
 
 CLIENTS = 32
@@ -191,10 +191,30 @@ def _people_rows(plan: Plan, directory: Path, sides: Sequence[Side], base: Older
                     if number:
                         cpu[what][side].append(used)
             print(f"  round {number}/{plan.rounds} of the people", flush=True)
+        waits = _enabling_waits(services, rounds=plan.rounds)
     return [
-        _ratio_row(what, values, base.commit, unit_of_today=1e6, note="CPU time")
-        for what, values in cpu.items()
+        *(
+            _ratio_row(what, values, base.commit, unit_of_today=1e6, note="CPU time")
+            for what, values in cpu.items()
+        ),
+        _ratio_row("enable 2FA, until the answer", waits, base.commit, note="wall time"),
     ]
+
+
+def _enabling_waits(services: Mapping[str, Service], *, rounds: int) -> dict[str, list[float]]:
+    """Enable two factors for users of both sides in turn; return the seconds until the answer by side."""
+    waits: dict[str, list[float]] = {side: [] for side in services}
+    for number in range(2 * rounds + 1):
+        for side, service in services.items():
+            person = service.newcomer()
+            time.sleep(SETTLE_SECONDS)
+            begun = time.perf_counter()
+            service.enable(person)
+            if number:
+                waits[side].append(time.perf_counter() - begun)
+            # The codes are hashed afterwards; the other side's turn comes when that is over.
+            time.sleep(SETTLE_SECONDS)
+    return waits
 
 
 def write_times(

@@ -1,4 +1,4 @@
-"""The process itself: time to the first response, and memory."""
+"""The process itself: time to the first response, and memory; and the time of its tests."""
 
 from __future__ import annotations
 
@@ -61,6 +61,23 @@ def import_rows(*, rounds: int) -> list[Row]:
                 operation = f"imports of {of}: {name}"
                 rows.append(Row(operation=operation, subject=OURS, value=value, unit="ms"))
     return rows
+
+
+def test_rows() -> list[Row]:
+    """
+    Run ``make test`` once, with what is set up already.
+
+    Raises:
+        RuntimeError: A test failed.
+    """
+    # Of the `make` that started this, neither its options nor its jobs.
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    begun = time.perf_counter()
+    done = subprocess.run(["make", "test"], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - begun
+    if done.returncode != 0:
+        raise RuntimeError(f"make test: {done.stdout[-3000:]}{done.stderr[-1000:]}")
+    return [Row(operation="`make test`", subject=OURS, value=seconds, unit="s", target=300)]
 
 
 def _import_milliseconds(*command: str) -> dict[str, float]:
