@@ -9,6 +9,7 @@ from pathlib import Path
 
 FOLDER = Path(os.environ.get("CZO_AUTH_DATA_DIR", ".czo-auth/react_page"))
 HERE = Path(__file__).parent
+INSTALL = ("npm", "install", "--no-audit", "--no-fund", "--legacy-peer-deps", "--loglevel=error")
 
 
 def build() -> None:
@@ -18,8 +19,7 @@ def build() -> None:
         if shutil.which("npm") is None:
             raise SystemExit("this example needs node and npm")
         shutil.copy(HERE / "package.json", FOLDER)
-        install = ["npm", "install", "--no-audit", "--no-fund", "--legacy-peer-deps", "--silent"]
-        subprocess.run(install, cwd=FOLDER, check=True)
+        subprocess.run(INSTALL, cwd=FOLDER, check=True)
     shutil.copy(HERE / "page.jsx", FOLDER)
     bundle = ["--bundle", "--minify", "--jsx=automatic", "--format=esm", "--outfile=built/page.js"]
     subprocess.run(
