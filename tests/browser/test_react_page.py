@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,28 +13,24 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from czo_auth.crypto import totp
+from examples.react_page.__main__ import HERE, INSTALL
 from tests.browser.virtual_authenticator import VirtualAuthenticator
 from tests.examples.hosts import HostProcess
-from tests.support.registry import kept_packages
+from tests.support.npm import installed
 
 pytestmark = [pytest.mark.deep, pytest.mark.timeout(600)]
+INSTALL_SECONDS = 400
 
 
 @pytest.fixture
 def page(chromium: Browser, tmp_path: Path) -> Iterator[Page]:
-    if shutil.which("npm") is None:
-        pytest.skip("node and npm are needed to build the page")
-    kept = kept_packages() / "react-page"
+    packages = json.loads((HERE / "package.json").read_text("utf-8"))["dependencies"]
+    made = installed(packages, command=INSTALL, seconds=INSTALL_SECONDS, with_scripts=True)
     data = tmp_path / "data"
     data.mkdir()
-    if (kept / "node_modules").exists():
-        (data / "node_modules").symlink_to(kept / "node_modules")
+    (data / "node_modules").symlink_to(made / "node_modules")
     host = HostProcess(["-m", "examples.react_page"], tmp_path)
-    host.start(seconds=400)
-    if not (kept / "node_modules").exists():
-        kept.mkdir(parents=True, exist_ok=True)
-        # Not `rename`: the two may be on different file systems.
-        shutil.move(data / "node_modules", kept / "node_modules")
+    host.start()
     context = chromium.new_context()
     opened = context.new_page()
     opened.set_default_timeout(20_000)

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.support.authenticator import Authenticator, decode, encode
+from tests.support.npm import installed
 from tests.support.registry import fetch, kept_packages
 
 HERE = Path(__file__).parent
@@ -46,10 +47,12 @@ PACKAGES = {
     "django-mfa": ("django==5.2.*", "django-mfa==4.6.*", "argon2-cffi", "bcrypt"),
     "better-auth-server": ("better-auth-server[fastapi,passkey,sqlalchemy]==1.1.*", "aiosqlite", "httpx"),
 }
-NODE_PACKAGES = (
-    *("better-auth@1.7.5", "@better-auth/api-key@1.7.5", "@better-auth/passkey@1.7.6"),
-    *("better-sqlite3@12",),
-)
+NODE_PACKAGES = {
+    "better-auth": "1.7.5",
+    "@better-auth/api-key": "1.7.5",
+    "@better-auth/passkey": "1.7.6",
+    "better-sqlite3": "12",
+}
 INSTALL_SECONDS = 600
 
 
@@ -145,36 +148,22 @@ def _base64(raw: bytes) -> str:
 
 def _python(name: str) -> str:
     """Return the interpreter of an environment with the packages, made at first use and kept outside the tree."""
-    folder = kept_packages() / f"import-{name}-{sys.version_info.major}.{sys.version_info.minor}"
     uv = Path(sys.executable).with_name("uv")
-    if not folder.exists():
-        if not uv.exists():
-            pytest.skip("uv is needed to make an environment")
-        with tempfile.TemporaryDirectory(dir=kept_packages()) as fresh:
-            environment = Path(fresh) / "venv"
-            python = str(environment / "bin" / "python")
-            _run([str(uv), "venv", "--quiet", "--python", sys.executable, "--relocatable", str(environment)])
-            install = [str(uv), "pip", "install", "--quiet", "--python", python]
-            fetch(install, packages=PACKAGES[name], seconds=INSTALL_SECONDS)
-            if not folder.exists():
-                environment.rename(folder)
-    return str(folder / "bin" / "python")
+    if not uv.exists():
+        pytest.skip("uv is needed to make an environment")
+    packages = PACKAGES[name]
+
+    def make(folder: Path) -> None:
+        _run([str(uv), "venv", "--quiet", "--python", sys.executable, "--relocatable", str(folder)])
+        install = [str(uv), "pip", "install", "--quiet", "--python", str(folder / "bin" / "python")]
+        fetch(install, packages=packages, seconds=INSTALL_SECONDS)
+
+    made = kept_packages(f"import-{name}-{sys.version_info.major}.{sys.version_info.minor}", packages, make)
+    return str(made / "bin" / "python")
 
 
 def _node_modules() -> Path:
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node and npm are needed to run better-auth")
-    folder = kept_packages() / "import-better-auth"
-    if not folder.exists():
-        with tempfile.TemporaryDirectory(dir=kept_packages()) as fresh:
-            packages = Path(fresh) / "packages"
-            packages.mkdir()
-            (packages / "package.json").write_text('{"private": true, "type": "module"}\n')
-            install = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--legacy-peer-deps"]
-            fetch(install, packages=NODE_PACKAGES, seconds=INSTALL_SECONDS, cwd=packages)
-            if not folder.exists():
-                packages.rename(folder)
-    return folder / "node_modules"
+    return installed(NODE_PACKAGES, seconds=INSTALL_SECONDS, with_scripts=True) / "node_modules"
 
 
 def _run(command: list[str], *, cwd: Path | None = None) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.registry import fetch
 from tools.measure_extras import ROOT, project
 
 pytestmark = [pytest.mark.deep, pytest.mark.timeout(900)]
@@ -30,12 +31,9 @@ def test_graphql_works_with_the_strawberry_at_each_end_of_the_bound(wanted: str,
     core = next(
         need for need in project()["optional-dependencies"]["graphql"] if need.startswith("graphql-core")
     )
-    install = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet"]
-    subprocess.run(
-        [*install, "--python", sys.executable, "--target", str(tmp_path), wanted, core],
-        check=True,
-        timeout=300,
-    )
+    uv = str(Path(sys.executable).with_name("uv"))
+    install = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(tmp_path)]
+    fetch(install, packages=[wanted, core], seconds=300)
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "tests/graphql"]
     ran = subprocess.run(
         [*command, "-m", "not deep", "-k", "not postgres"],
