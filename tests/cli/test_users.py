@@ -236,3 +236,7 @@ def test_users_are_listed_by_status_type_and_two_factors(shell: Shell, inside: I
     assert emails("--no-2fa", "--status", "active") == ["bob"]
     assert emails("--limit", "2") == ["ada", "bob"]
     shell.run("users", "list", "--status", "asleep", code=2)
+    refused = shell.run("users", "list", "--actor-type", "merchnat", code=1).stderr
+    assert refused == (
+        "czo-auth: This actor type is unknown, and nobody holds it. It can be customer, merchant, admin.\n"
+    )

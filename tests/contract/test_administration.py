@@ -228,6 +228,47 @@ async def test_users_are_narrowed_by_status_actor_type_and_two_factors(live: Liv
     assert answer.status_code == 400
 
 
+@pytest.mark.each_database
+@pytest.mark.parametrize(
+    ("path", "name", "value", "form"),
+    [
+        ("/admin/users", "actorType", "merchnat", "customer, merchant, admin"),
+        ("/admin/users", "actorType", "", "customer, merchant, admin"),
+        ("/admin/audit", "action", "auth.sing_in", "such as auth.sign_in"),
+        ("/admin/audit", "action", "auth.user.*", "such as auth.sign_in"),
+        ("/admin/audit", "action", "", "such as auth.sign_in"),
+    ],
+)
+async def test_filter_that_nothing_can_match_is_refused_and_says_what_is_possible(
+    timed: Timed, path: str, name: str, value: str, form: str
+) -> None:
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    answer = await timed.api.get(f"{path}?{name}={value}&limit=1", bearer=admin.token)
+    (detail,) = refused(answer, 400, "VALIDATION_ERROR")["details"]
+    assert detail["loc"] == name
+    assert form in detail["msg"]
+
+
+@pytest.mark.each_database
+async def test_filter_finds_what_an_older_version_or_configuration_stored(timed: Timed) -> None:
+    admin = await timed.people.sign_in(timed.ada, "admin")
+    url, carol = timed.runtime.settings.storage_url, timed.carol
+    await sql(url, "UPDATE {}users SET actor_types = 'customer reseller' WHERE id = $1", carol.id)
+    await sql(url, "UPDATE {}audit SET action = 'auth.user.renamed' WHERE sequence = 1")
+    users = await ask(timed, admin, "/admin/users?actorType=reseller")
+    assert [user["id"] for user in users["users"]] == [carol.id]
+    records = await ask(timed, admin, "/admin/audit?action=auth.user.renamed")
+    assert [record["action"] for record in records["audit"]] == ["auth.user.renamed"]
+    # A known value, and a stored one beside another filter, may find nothing.
+    for nothing in (
+        "users?actorType=reseller&status=banned",
+        "users?actorType=merchant&search=nobody",
+        f"audit?action=auth.user.renamed&userId={UNKNOWN}",
+        "audit?action=auth.org.handed_over",
+    ):
+        assert (await ask(timed, admin, f"/admin/{nothing}"))["total"] == 0
+
+
 # --- banning ---------------------------------------------------------------------------------------------------------
 async def test_ban_ends_everything_at_once_and_says_who_was_banned(timed: Timed) -> None:
     admin = await timed.people.sign_in(timed.ada, "admin")

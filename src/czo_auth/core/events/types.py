@@ -191,6 +191,9 @@ WEBHOOK_DISABLED = _action(
 )
 WEBHOOK_SWITCHED_OFF = _action("auth.webhook.switched_off", "A webhook endpoint was switched off.")
 
+ACTIONS = EVENT_TYPES | AUDIT_MEANINGS.keys()
+"""Every action that this version records."""
+
 Outcome = Literal["success", "failure", "denied"]
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 

@@ -24,6 +24,7 @@ from czo_auth.core.fields import checked_reason
 from czo_auth.core.flows.accounts.administrators import keep_an_administrator
 from czo_auth.core.flows.accounts.change_email import close_changes
 from czo_auth.core.flows.administration.coverage import Coverage, count_coverage
+from czo_auth.core.flows.administration.filters import check_action, check_actor_type, check_event_type
 from czo_auth.core.flows.api_keys.own_keys import list_keys_of
 from czo_auth.core.flows.api_keys.revoke import revoke_key, revoke_keys
 from czo_auth.core.flows.factors import enable_where_demanded
@@ -53,10 +54,11 @@ class Administration:
         Find matching users, ordered by id.
 
         Raises:
-            ValidationFailed: The cursor is not valid.
+            ValidationFailed: The cursor is not valid, or the actor type is unknown and nobody holds it.
         """
 
         def find_page(tx: Transaction) -> Page[User]:
+            check_actor_type(tx, matching.actor_type, self._services.actors)
             found = tx.users.search(matching, page=page)
             count = partial(tx.users.count, matching)
             is_filtered = matching != EVERYBODY
@@ -277,11 +279,19 @@ class Administration:
         return await self._services.transactions.read(lambda tx: count_coverage(tx, actors))
 
     async def events(self, *, event_type: str | None, before: int | None, limit: int) -> Sequence[Event]:
-        """Read the events that are still kept, newest first."""
+        """
+        Read the events that are still kept, newest first.
+
+        Raises:
+            ValidationFailed: The type is unknown, and no event has it.
+        """
         matching = EventFilter(type=event_type)
-        return await self._services.transactions.read(
-            lambda tx: tx.outbox.events_before(before, limit=limit, matching=matching)
-        )
+
+        def read_events(tx: Transaction) -> Sequence[Event]:
+            check_event_type(tx, event_type)
+            return tx.outbox.events_before(before, limit=limit, matching=matching)
+
+        return await self._services.transactions.read(read_events)
 
     async def record_denied(self, code: str, *, context: Context) -> None:
         """
@@ -324,9 +334,13 @@ class Administration:
             above: Only the records nearest above this sequence; the way forward. Decides over *before*.
             limit: Unit: records.
             counts_all: As for `PageQuery`.
+
+        Raises:
+            ValidationFailed: The action is unknown, and no record has it.
         """
 
         def read_page(tx: Transaction) -> tuple[Sequence[AuditRecord], Total]:
+            check_action(tx, matching.action)
             if above is not None:
                 found = tx.audit_log.audit_above(above, matching, limit=limit)
             else:
@@ -343,10 +357,16 @@ class Administration:
         Read the newest *limit* records of the audit log below the sequence *before*, newest first.
 
         An export reads one batch after the other, and counts nothing.
+
+        Raises:
+            ValidationFailed: As `audit`.
         """
-        return await self._services.transactions.read(
-            lambda tx: tx.audit_log.audit_before(before, matching, limit=limit)
-        )
+
+        def read_batch(tx: Transaction) -> Sequence[AuditRecord]:
+            check_action(tx, matching.action)
+            return tx.audit_log.audit_before(before, matching, limit=limit)
+
+        return await self._services.transactions.read(read_batch)
 
 
 def _known(user: User | None) -> User:
