@@ -93,6 +93,28 @@ def test_an_administrator_looks_after_users_and_the_journal(visit: NewVisitor, a
 
 
 @pytest.mark.parametrize("scripts", SCRIPTS)
+def test_a_refused_filter_is_explained_with_and_without_scripts(
+    visit: NewVisitor, deployment: Deployment, *, scripts: bool
+) -> None:
+    admin = visit(email=deployment.new_admin(), java_script_enabled=scripts)
+    admin.settle_as_admin()
+    admin.open("/admin/audit")
+    admin.page.get_by_label("Outcome").select_option("denied")
+    admin.fill(user="nobody@example.org")
+    admin.press("Search")
+    admin.page.locator("#e-user").wait_for()
+    assert "No account has this address." in admin.error
+    expect(admin.page.get_by_label("Outcome")).to_have_value("denied")
+    if scripts:
+        admin.look("admin-audit-refused")
+    admin.fill(user=admin.email)
+    admin.press("Search")
+    admin.page.get_by_text("Found: 0", exact=True).wait_for()
+    expect(admin.page.locator(".error")).to_have_count(0)
+    expect(admin.page.locator("#e-user")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scripts", SCRIPTS)
 def test_anybodys_key_is_found_and_revoked(
     visit: NewVisitor, deployment: Deployment, *, scripts: bool
 ) -> None:

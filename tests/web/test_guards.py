@@ -10,6 +10,7 @@ from starlette.routing import Route
 from czo_auth.web.app import GROUPS
 from czo_auth.web.renderer import POLICY
 from tests.contract.api import CHALLENGE_COOKIE, SESSION_COOKIE
+from tests.contract.database import sql
 from tests.contract.people import Phone
 from tests.contract.routes import NOWHERE
 from tests.web.conftest import Pages
@@ -292,13 +293,17 @@ async def test_a_list_never_ignores_a_filter_or_a_position(pages: Pages) -> None
     webhook = re.findall(r'href="/account(/admin/webhooks/[0-9a-f-]{36})"', made.text)[0]
     unknown = (
         ("/admin/users", "status", "Unknown status."),
+        ("/admin/users", "actor", "Unknown actor type."),
         ("/admin/users", "two_factor", "is on or off"),
         ("/admin/users", "cursor", "not the address of a page"),
         ("/admin/api-keys", "unused", None),
+        ("/admin/audit", "action", "Unknown action."),
+        ("/admin/audit.csv", "action", "Unknown action."),
         ("/admin/audit", "outcome", "Unknown outcome."),
         ("/admin/audit", "cursor", "not the address of a page"),
         ("/admin/audit", "newer", "not the address of a page"),
         ("/admin/audit.csv", "outcome", "Unknown outcome."),
+        ("/admin/events", "type", "Unknown event type."),
         ("/admin/events", "cursor", "not the address of a page"),
         (webhook, "status", "Unknown status."),
         (webhook, "cursor", "not the address of a page"),
@@ -309,6 +314,72 @@ async def test_a_list_never_ignores_a_filter_or_a_position(pages: Pages) -> None
         refused = await pages.get(f"{path}?{name}=zz", session=ada.token)
         assert (refused.status_code, (said or "") in refused.text) == (400, True), (path, name, refused.text)
         assert (await pages.get(f"{path}?{name}=", session=ada.token)).status_code == 200, (path, name)
+
+
+@pytest.mark.parametrize(
+    ("address", "field", "kept"),
+    [
+        (
+            "/admin/users?actor=zz&search=ada&status=active",
+            "actor",
+            ['value="ada"', 'value="active" selected'],
+        ),
+        ("/admin/users?status=zz&actor=merchant", "status", ['value="merchant" selected']),
+        ("/admin/audit?action=zz&since=2026-01-01T00:00", "action", ['value="2026-01-01T00:00"']),
+        (
+            "/admin/audit?user=nobody@example.org&action=auth.sign_in",
+            "user",
+            ["<option selected>auth.sign_in"],
+        ),
+        ("/admin/audit?until=zz&outcome=denied", "until", ['value="denied" selected']),
+        ("/admin/events?type=zz", "type", []),
+        ("/admin/api-keys?unused=zz&search=czo_", "unused", ['value="czo_"']),
+        ("{webhook}?status=zz", "status", ["https://hooks.example.com/czo"]),
+    ],
+)
+async def test_a_refused_filter_is_explained_at_its_field_and_the_form_stays_filled(
+    pages: Pages, address: str, field: str, kept: list[str]
+) -> None:
+    here = pages.here
+    ada = await here.people.sign_in(here.ada, "admin")
+    made = await pages.shown(
+        "/admin/webhooks", {"url": "https://hooks.example.com/czo", "events": "*"}, session=ada.token
+    )
+    webhook = re.findall(r'href="/account(/admin/webhooks/[0-9a-f-]{36})"', made.text)[0]
+    answer = await pages.get(address.format(webhook=webhook), session=ada.token)
+    assert answer.status_code == 400
+    text = answer.text
+    why = re.findall(rf'<p class="why" id="e-{field}">([^<]+)</p>', text)
+    assert why
+    assert f'<a href="#f-{field}">{why[0]}</a>' in text
+    assert re.search(rf'id="f-{field}"[^>]* aria-invalid="true" aria-describedby=" ?e-{field}"', text)
+    refused = re.search(rf"[?&]{field}=([^&]+)", address)
+    assert refused
+    assert re.search(rf'<option selected>{refused[1]}<|id="f-{field}"[^>]* value="{refused[1]}"', text)
+    for each in kept:
+        assert each in text
+    # Neither all rows, which would look like the result, nor none.
+    assert here.carol.email not in text
+    assert "Found:" not in text
+    assert "Nothing found" not in text
+
+
+async def test_pages_filter_by_what_an_older_version_stored(pages: Pages) -> None:
+    here = pages.here
+    ada = await here.people.sign_in(here.ada, "admin")
+    url = here.runtime.settings.storage_url
+    await sql(url, "UPDATE {}users SET actor_types = 'customer reseller' WHERE id = $1", here.carol.id)
+    await sql(url, "UPDATE {}audit SET action = 'auth.user.renamed' WHERE sequence = 1")
+    await sql(url, "UPDATE {}events SET type = 'auth.user.renamed' WHERE sequence = 1")
+    for address, name in (
+        ("users?actor=", "reseller"),
+        ("audit?action=", "auth.user.renamed"),
+        ("events?type=", "auth.user.renamed"),
+    ):
+        answer = await pages.get(f"/admin/{address}{name}", session=ada.token)
+        assert answer.status_code == 200
+        assert f"<option selected>{name}</option>" in answer.text
+        assert name in answer.text.partition('id="results"')[2]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ _FIELD = {
     "INSUFFICIENT_SCOPE": "scopes",
 }
 _OWN_NAME = {
+    "actorType": "actor",
     "newEmail": "email",
     "expiresAt": "expires",
     "expiresIn": "expires",

@@ -8,7 +8,7 @@ resolves it, or back to the form with an error message.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
@@ -55,6 +55,7 @@ class PageRequest:
         call_or_none: None if the visitor was not admitted and sees the reason.
         query, form: The parameters of the URL, and the submitted fields.
         refusal: The reason why the form is shown again.
+        is_query_refused: Whether it is about the query instead.
         account: The signed-in user, for the menu; None for visitors.
         way_back: The path below the mount at which this page can be opened again.
     """
@@ -66,6 +67,7 @@ class PageRequest:
     query: Form
     form: Form
     refusal: Refusal | None = None
+    is_query_refused: bool = False
     account: User | None = None
     way_back: str = "/"
 
@@ -124,9 +126,40 @@ class PageRequest:
             raise ValidationFailed(details=((name, "This is not the cursor of a page before."),))
         return None if text is None else int(text)
 
+    async def show_list(
+        self,
+        template: str,
+        read: Callable[[], Awaitable[Mapping[str, object]]],
+        *,
+        filters: Collection[str],
+        **values: object,
+    ) -> Response:
+        """
+        Respond with a page with a list, and the form that filters it.
+
+        A refused filter is explained at its field, with the other fields as they were sent and without a list: one that
+        is not filtered would be mistaken for the result.
+
+        Args:
+            template: Shows the list if ``is_listed``.
+            read: Returns the values that the list needs.
+            filters: The parameters of the form.
+            values: All other values.
+        """
+        try:
+            listed = await read()
+        except ValidationFailed as refusal:
+            if error_message(refusal, self.translations, self.query).field not in filters:
+                raise
+            page = replace(self, refusal=refusal, is_query_refused=True)
+            shown_page = page.show(template, http_status=status_of(refusal), is_listed=False, **values)
+            return _with_status(shown_page, refusal)
+        return self.show(template, http_status=200, is_listed=True, **values, **listed)
+
     def show(self, template: str, *, http_status: int = 200, **values: object) -> Response:
         """Respond with a page."""
-        error = None if self.refusal is None else error_message(self.refusal, self.translations, self.form)
+        sent = self.query if self.is_query_refused else self.form
+        error = None if self.refusal is None else error_message(self.refusal, self.translations, sent)
         carried = self.request.cookies.get(self.renderer.notice_cookie)
         is_kept = self.request.method == "GET" and bool(self.form.fields)
         response = self.renderer.render(
@@ -345,6 +378,9 @@ def _administrator_type(page: PageRequest) -> str | None:
 
 def _with_status(response: Response, refusal: Refusal) -> Response:
     response.status_code = status_of(refusal)
+    # A script that requested a list shows the whole page instead: the reason is outside the list.
+    for name, value in (("hx-retarget", "#main"), ("hx-reselect", "#main"), ("hx-push-url", "false")):
+        response.headers[name] = value
     if refusal.retry_after is not None:
         response.headers["retry-after"] = str(refusal.retry_after)
     return response

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.responses import Response
 
 from czo_auth.core.access import ADMINISTRATION
@@ -22,6 +24,7 @@ from czo_auth.web.routing import PageRequest, Pages
 pages = Pages()
 PAGE = 30
 USER_FILTERS = ("search", "status", "actor", "two_factor")
+KEY_FILTERS = ("search", "unused")
 
 
 @pages.get("/admin", access=ADMINISTRATION)
@@ -40,6 +43,17 @@ async def policy(page: PageRequest) -> Response:
 @pages.get("/admin/users", access=ADMINISTRATION)
 async def users(page: PageRequest) -> Response:
     """List users page by page."""
+    return await page.show_list(
+        "admin_users.html",
+        partial(_users, page),
+        filters=USER_FILTERS,
+        statuses=USER_STATUSES,
+        actors=[actor.name for actor in page.call.runtime.services.actors],
+        fetches=True,
+    )
+
+
+async def _users(page: PageRequest) -> dict[str, object]:
     query = page.query
     matching = UserFilter(
         text=query.optional("search", max_length=MAX_SEARCH),
@@ -49,20 +63,22 @@ async def users(page: PageRequest) -> Response:
     )
     found = await page.call.runtime.administration.search(matching, page=page.page_query(PAGE))
     here = page.filters(*USER_FILTERS, "cursor", "before")
-    return page.show(
-        "admin_users.html",
-        page=found,
-        statuses=USER_STATUSES,
-        actors=[actor.name for actor in page.call.runtime.services.actors],
-        filters=page.filters(*USER_FILTERS),
-        here=f"/admin/users?{here}" if here else "",
-        fetches=True,
-    )
+    return {
+        "page": found,
+        "filters": page.filters(*USER_FILTERS),
+        "here": f"/admin/users?{here}" if here else "",
+    }
 
 
 @pages.get("/admin/api-keys", access=ADMINISTRATION)
 async def api_keys(page: PageRequest) -> Response:
     """List the API keys of all users page by page."""
+    return await page.show_list(
+        "admin_api_keys.html", partial(_api_keys, page), filters=KEY_FILTERS, fetches=True
+    )
+
+
+async def _api_keys(page: PageRequest) -> dict[str, object]:
     call = page.call
     shown_page = await search_api_keys(
         call.runtime.services,
@@ -71,9 +87,7 @@ async def api_keys(page: PageRequest) -> Response:
         page=page.page_query(PAGE),
         now=call.now,
     )
-    return page.show(
-        "admin_api_keys.html", page=shown_page, filters=page.filters("search", "unused"), fetches=True
-    )
+    return {"page": shown_page, "filters": page.filters(*KEY_FILTERS)}
 
 
 @pages.post("/admin/api-keys/{id}/revoke", access=ADMINISTRATION, again=api_keys)

@@ -8,6 +8,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 
 from starlette.responses import Response, StreamingResponse
 
@@ -16,8 +17,7 @@ from czo_auth.asgi.timestamps import format_timestamp
 from czo_auth.core.access import ADMINISTRATION
 from czo_auth.core.errors import NotFound, Refusal, ValidationFailed
 from czo_auth.core.events.types import (
-    AUDIT_MEANINGS,
-    EVENT_MEANINGS,
+    ACTIONS,
     EVENT_TYPES,
     OUTCOMES,
     AuditFilter,
@@ -31,7 +31,6 @@ _LOG = logging.getLogger("czo_auth")
 pages = Pages()
 PAGE = 30
 _BATCH = 500
-ACTIONS = sorted([*EVENT_MEANINGS, *AUDIT_MEANINGS])
 FILTERS = ("user", "action", "outcome", "since", "until")
 COLUMNS = (
     "id",
@@ -53,6 +52,17 @@ COLUMNS = (
 @pages.get("/admin/audit", access=ADMINISTRATION)
 async def audit(page: PageRequest) -> Response:
     """Show the audit log page by page, newest first."""
+    return await page.show_list(
+        "admin_audit.html",
+        partial(_records, page),
+        filters=FILTERS,
+        outcomes=OUTCOMES,
+        actions=sorted(ACTIONS),
+        fetches=True,
+    )
+
+
+async def _records(page: PageRequest) -> dict[str, object]:
     matching, older, newer = await _filter(page), page.sequence("cursor"), page.sequence("newer")
     administration = page.call.runtime.administration
     # One more record than is shown tells whether there is a next page.
@@ -64,19 +74,15 @@ async def audit(page: PageRequest) -> Response:
         records, has_older, has_newer = found[:PAGE], goes_on, older is not None
     else:
         records, has_older, has_newer = found[-PAGE:], True, goes_on
-    return page.show(
-        "admin_audit.html",
-        records=records,
-        total=total,
-        older=records[-1].sequence if records and has_older else None,
-        newer=records[0].sequence if records and has_newer else None,
-        is_newest=not has_newer,
-        filters=page.filters(*FILTERS),
-        outcomes=OUTCOMES,
-        actions=ACTIONS,
-        people=await _people(page, records),
-        fetches=True,
-    )
+    return {
+        "records": records,
+        "total": total,
+        "older": records[-1].sequence if records and has_older else None,
+        "newer": records[0].sequence if records and has_newer else None,
+        "is_newest": not has_newer,
+        "filters": page.filters(*FILTERS),
+        "people": await _people(page, records),
+    }
 
 
 @pages.get("/admin/audit.csv", access=ADMINISTRATION)
@@ -94,6 +100,17 @@ async def audit_json(page: PageRequest) -> Response:
 @pages.get("/admin/events", access=ADMINISTRATION)
 async def events(page: PageRequest) -> Response:
     """List the events that are still stored, newest first."""
+    return await page.show_list(
+        "admin_events.html",
+        partial(_events, page),
+        filters=("type",),
+        dead_letters=await page.call.runtime.dead_letters.list(limit=PAGE),
+        types=sorted(EVENT_TYPES),
+        fetches=True,
+    )
+
+
+async def _events(page: PageRequest) -> dict[str, object]:
     older = page.sequence("cursor")
     # One more record than is shown tells whether there is a next page.
     more = await page.call.runtime.administration.events(
@@ -101,16 +118,11 @@ async def events(page: PageRequest) -> Response:
     )
     found = more[:PAGE]
     people = {event.user_id for event in found} - {None}
-    letters = await page.call.runtime.dead_letters.list(limit=PAGE)
-    return page.show(
-        "admin_events.html",
-        dead_letters=letters,
-        events=[(event, json.dumps(dict(event.data), ensure_ascii=False)) for event in found],
-        types=sorted(EVENT_TYPES),
-        people=await page.call.runtime.administration.get_many([each for each in people if each]),
-        older=found[-1].sequence if len(more) > PAGE else None,
-        fetches=True,
-    )
+    return {
+        "events": [(event, json.dumps(dict(event.data), ensure_ascii=False)) for event in found],
+        "people": await page.call.runtime.administration.get_many([each for each in people if each]),
+        "older": found[-1].sequence if len(more) > PAGE else None,
+    }
 
 
 @pages.post("/admin/events/replay", access=ADMINISTRATION, again=events)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT, ADMINISTRATION
@@ -23,7 +25,9 @@ async def list_webhooks(page: PageRequest) -> Response:
     call, organization_id = page.call, _organization_id(page)
     found = await call.runtime.webhooks.list(organization_id, context=call.context)
     families = _families(organization_id)
-    return await _show(page, "webhooks.html", webhooks=found.items, families=families)
+    return page.show(
+        "webhooks.html", http_status=200, webhooks=found.items, families=families, **await _around(page)
+    )
 
 
 async def create(page: PageRequest) -> Response:
@@ -45,21 +49,27 @@ async def create(page: PageRequest) -> Response:
 async def one_webhook(page: PageRequest) -> Response:
     """Show one endpoint with its deliveries."""
     call, organization_id, webhook_id = page.call, _organization_id(page), page.id("webhook")
-    status = page.query.choice("status", DELIVERY_STATUSES)
-    return await _show(
-        page,
+    return await page.show_list(
         "webhook.html",
+        partial(_deliveries, page),
+        filters=("status",),
         webhook=await call.runtime.webhooks.get(organization_id, webhook_id, context=call.context),
-        log=await call.runtime.webhooks.deliveries(
-            organization_id,
-            webhook_id,
-            context=call.context,
-            status=status,
-            query=PageQuery(limit=PAGE, cursor=page.query.optional("cursor", max_length=18)),
-        ),
         statuses=DELIVERY_STATUSES,
         families=_families(organization_id),
+        **await _around(page),
     )
+
+
+async def _deliveries(page: PageRequest) -> dict[str, object]:
+    call = page.call
+    log = await call.runtime.webhooks.deliveries(
+        _organization_id(page),
+        page.id("webhook"),
+        context=call.context,
+        status=page.query.choice("status", DELIVERY_STATUSES),
+        query=PageQuery(limit=PAGE, cursor=page.query.optional("cursor", max_length=18)),
+    )
+    return {"log": log}
 
 
 async def change(page: PageRequest) -> Response:
@@ -180,21 +190,18 @@ def _families(organization_id: str | None) -> list[str]:
     return [f"auth.{family}.*" for family in sorted(shown)]
 
 
-async def _show(page: PageRequest, template: str, **values: object) -> Response:
-    """Show *template* with the owner of the endpoints, and whether recent proof is missing."""
+async def _around(page: PageRequest) -> dict[str, object]:
+    """Return what all these pages show: the owner of the endpoints, and whether recent proof is missing."""
     call, organization_id = page.call, _organization_id(page)
     organization = None
     if organization_id is not None:
         seen = await call.runtime.manage_organizations.get(organization_id, context=call.context)
         organization = seen.organization
-    return page.show(
-        template,
-        http_status=200,
-        here=_base(page),
-        organization=organization,
-        proved=await call.runtime.reauthentication.is_recent(context=call.context),
-        **values,
-    )
+    return {
+        "here": _base(page),
+        "organization": organization,
+        "proved": await call.runtime.reauthentication.is_recent(context=call.context),
+    }
 
 
 async def _change(page: PageRequest, changes: WebhookChanges, *, done: str) -> Response:
