@@ -79,6 +79,15 @@ async def test_doubled_user_code_is_refused_and_opens_nothing(timed: Timed) -> N
     code = (await begin(timed))["user_code"]
     answer = await timed.api.get(f"/device?user_code=AAAA-BBBB&user_code={code}", bearer=session.token)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    in_form = await timed.api.http.post(
+        "/api/auth/device/approve",
+        content=f"userCode={code}&userCode={code}",
+        headers={
+            "authorization": f"Bearer {session.token}",
+            "content-type": "application/x-www-form-urlencoded",
+        },
+    )
+    assert {each.json()["code"] for each in (answer, in_form)} == {"INVALID_REQUEST"}
     granted(await opened(timed, other, code))
 
 

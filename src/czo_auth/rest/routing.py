@@ -28,7 +28,7 @@ from czo_auth.asgi.body import read_body
 from czo_auth.asgi.origins import SAFE_METHODS
 from czo_auth.asgi.problems import refusal_of
 from czo_auth.core.access import Access
-from czo_auth.core.errors import Refusal, ValidationFailed
+from czo_auth.core.errors import InvalidRequest, Refusal, ValidationFailed
 from czo_auth.core.text import escape_control
 from czo_auth.rest.answers import Answer
 from czo_auth.rest.direct_call import direct_call
@@ -134,7 +134,7 @@ class GuardedRoute(APIRoute):
             app_state: AppState = request.app.state.app_state
             call = await admit_request(app_state, request, spec.access, opens_session=spec.opens_session)
             request.state.call = call
-            _check_query(request, parameters, ignores_unknown=ignores_unknown)
+            _check_query(request, parameters, ignores_unknown=ignores_unknown, oauth=spec.oauth)
             if request.method in SAFE_METHODS:
                 return await (inner(request) if direct is None else direct(request, call, None))
             body = await read_body(request, takes_array=spec.takes_array, takes_form=spec.oauth)
@@ -184,15 +184,17 @@ def _answering(endpoint: Endpoint, *, status: int) -> Callable[..., Awaitable[Re
     return answer
 
 
-def _check_query(request: Request, parameters: frozenset[str], *, ignores_unknown: bool) -> None:
+def _check_query(request: Request, parameters: frozenset[str], *, ignores_unknown: bool, oauth: bool) -> None:
     """
     Refuse a query with invalid parameters before any of them is used.
 
     Args:
         parameters: The parameters of the route.
         ignores_unknown: Whether it ignores all others.
+        oauth: Whether a doubled parameter is the same refusal as in the form of an OAuth endpoint.
 
     Raises:
+        InvalidRequest: A parameter of an OAuth endpoint is given twice.
         ValidationFailed: A parameter is unknown: a filter with a typing mistake must not return everything. Or it is
             given twice, which others read differently. Or a value contains NUL, which JSON bodies may not contain
             either and PostgreSQL cannot compare with.
@@ -206,6 +208,8 @@ def _check_query(request: Request, parameters: frozenset[str], *, ignores_unknow
         elif name not in parameters:
             if not ignores_unknown:
                 details.append((where, "This parameter is not known."))
+        elif name in seen and oauth:
+            raise InvalidRequest(f"The parameter {name} comes twice.")
         elif name in seen:
             details.append((where, "This parameter may be given once."))
         seen.add(name)
