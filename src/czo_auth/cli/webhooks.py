@@ -33,7 +33,7 @@ def list_webhooks(
     from czo_auth.rest import records
 
     async def act(auth: Auth) -> Sequence[Webhook]:
-        return await auth.webhooks.list_all()
+        return await auth.operate_webhooks.list_all()
 
     found = run(act, data_dir=data_dir, database_url=database_url)[:limit]
     if as_json:
@@ -67,7 +67,7 @@ def disable(
     from czo_auth.rest import records
 
     async def act(auth: Auth) -> Webhook:
-        return await auth.webhooks.disable(webhook_id, context=operator_context(auth.now()))
+        return await auth.operate_webhooks.disable(webhook_id, context=operator_context(auth.now()))
 
     found = run(act, data_dir=data_dir, database_url=database_url, missing="no webhook endpoint has this id.")
     if as_json:

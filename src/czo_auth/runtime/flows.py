@@ -58,6 +58,7 @@ from czo_auth.core.flows.two_factor.remind import RemindHolders, RemindRenewals
 from czo_auth.core.flows.two_factor.reset import Recovery
 from czo_auth.core.flows.two_factor.trusted_devices import TrustedDevices
 from czo_auth.core.flows.webhooks.manage import ManageWebhooks
+from czo_auth.core.flows.webhooks.operate import OperateWebhooks
 from czo_auth.core.sessions.last_used import SessionUses
 from czo_auth.runtime.housekeeping import Housekeeping
 from czo_auth.settings import Settings
@@ -141,6 +142,7 @@ class Flows:
         self.dead_letters = DeadLetters(services)
         self.manage_sinks = ManageSinks(services)
         self.webhooks = ManageWebhooks(services)
+        self.operate_webhooks = OperateWebhooks(services)
         self.administer_accounts = AdministerAccounts(services)
         self.change_email = ChangeEmail(services)
         self.delete_user = DeleteUser(services)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -341,36 +341,6 @@ class ManageWebhooks:
             _record(tx, types.WEBHOOK_REPLAYED, webhook, principal, details)
 
         await self._change(organization_id, send_again, proof=proof, context=context)
-
-    # --- the operator ---
-
-    async def list_all(self) -> Sequence[Webhook]:
-        """List every endpoint; for the command line."""
-        return await self._services.transactions.read(lambda tx: tx.webhooks.list_all())
-
-    async def disable(self, webhook_id: str, *, context: Context) -> Webhook:
-        """
-        Switch any endpoint off; for the command line.
-
-        Raises:
-            NotFound: It does not exist.
-        """
-
-        def switch_off(tx: Transaction) -> Webhook:
-            found = tx.webhooks.find_any(webhook_id)
-            if found is None:
-                raise NotFound
-            changed = replace(found, enabled=False, disabled_reason="operator", updated_at=tx.now)
-            tx.webhooks.update(changed)
-            audit_event = AuditEvent(
-                action=types.WEBHOOK_DISABLED,
-                organization_id=found.organization_id,
-                details={"webhookId": found.id, "host": host_of(found.url)},
-            )
-            tx.record(audit_event)
-            return changed
-
-        return await self._services.transactions.run(switch_off, context)
 
     # --- how ---
 
