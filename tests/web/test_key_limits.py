@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from datetime import date
 from html import unescape
+from urllib.parse import quote
 
 from czo_auth.core.api_keys.usage import DayUsage
 from czo_auth.core.flows.api_keys.usage import every_day
 from czo_auth.web.pages.usage_chart import usage_chart
 from tests.contract.acting import create_key, create_organization, listed_keys
+from tests.contract.api import SESSION_COOKIE
 from tests.web.conftest import Pages
 
 
@@ -26,6 +28,8 @@ async def test_a_key_is_made_with_limits_shown_and_tightened(pages: Pages) -> No
     wrong = await pages.post("/api-keys/new", {**form, "allowed_ips": "office"}, session=token)
     assert "Enter at most 20 addresses or networks" in wrong.text
     assert 'value="office"' in wrong.text
+    wrong = await pages.post("/api-keys/new", {**form, "rate_max": "many"}, session=token)
+    assert "Enter a whole number from 1 to 1000000" in wrong.text
     assert (await pages.post("/api-keys/new", form, session=token)).status_code == 303
     (key,) = await listed_keys(pages.here.api, session)
     assert (key["allowedIps"], key["rateLimitMax"], key["rateLimitTimeWindow"]) == (
@@ -56,6 +60,92 @@ async def test_a_key_is_made_with_limits_shown_and_tightened(pages: Pages) -> No
         4,
         3_600_000,
     )
+
+
+async def test_a_refused_change_of_a_key_keeps_the_boxes_as_they_were_sent(pages: Pages) -> None:
+    """A scope that was unticked is removed by the second try as well; a key that was switched off stays off."""
+    _, session = await pages.here.people.newcomer()
+    key = await create_key(pages.here.api, session, scopes=["a:read", "a:write"], rateLimitMax=5)
+    path = f"/api-keys/{key['id']}"
+
+    def ticked(text: str) -> list[str]:
+        boxes = re.findall(r'<input type="checkbox" id="[^"]+" name="(\w+)" value="([^"]+)" checked', text)
+        return [value if name == "scope" else name for name, value in boxes]
+
+    first = await pages.get(path, session=session.token)
+    assert ticked(first.text) == ["a:read", "a:write", "enabled"]
+    refused = await pages.post(path, {"name": "x", "scope": "a:read", "rate_max": "9"}, session=session.token)
+    assert refused.status_code == 400
+    assert ticked(refused.text) == ["a:read"]
+    rotated = await pages.post(f"{path}/rotate", {"overlap": "x"}, session=session.token)
+    assert rotated.status_code == 400
+    assert ticked(rotated.text) == ["a:read", "a:write", "enabled"], "another form of the page was sent"
+
+
+async def test_a_change_that_waits_for_a_proof_keeps_its_input(pages: Pages) -> None:
+    account, session = await pages.here.people.newcomer()
+    key = await create_key(
+        pages.here.api, session, scopes=["a:read", "a:write"], quotaMax=5, quotaPeriod="day"
+    )
+    path = f"/api-keys/{key['id']}"
+    pages.here.time.advance(minutes=11)
+    form = {"name": "Nightly", "scope": "a:read", "enabled": "1", "quota_max": "6", "quota_period": "month"}
+    asked = await pages.post(path, form, session=session.token)
+    assert asked.headers["location"] == f"/account/reauthenticate?next={quote(path, safe='')}"
+    (kept,) = re.findall(r"(czo-auth\.form=[^;]+)", str(asked.headers.get_list("set-cookie")))
+    cookie = f"{SESSION_COOKIE}={session.token}; {kept}"
+    proved = await pages.post(
+        "/reauthenticate", {"next": path, "password": account.password}, session=None, cookie=cookie
+    )
+    assert proved.headers["location"] == f"/account{path}"
+    (notice,) = re.findall(r"(czo-auth\.notice=[^;]+)", str(proved.headers.get_list("set-cookie")))
+    shown = (await pages.get(path, cookie=f"{cookie}; {notice}")).text
+    assert "Confirmed. What you typed is still here; nothing was sent." in shown
+    assert 'value="Nightly"' in shown
+    assert re.search(r'name="quota_max"[^>]*value="6"', shown)
+    assert '<option value="month" selected>' in shown
+    assert 'value="a:read" checked' in shown
+    assert 'value="a:write" checked' not in shown
+    assert 'name="enabled" value="1" checked' in shown
+    assert (await pages.post(path, form, session=session.token)).headers["location"] == f"/account{path}"
+
+
+async def test_a_form_without_a_field_for_the_proof_leads_to_the_page_that_asks_for_it(pages: Pages) -> None:
+    _, session = await pages.here.people.newcomer()
+    organization = await create_organization(pages.here.api, session)
+    path = f"/organizations/{organization}/webhooks"
+    opened = await pages.here.api.post("/device/code", {"client_id": "cli", "scope": "orders:read"})
+    code = opened.json()["user_code"]
+    pages.here.time.advance(minutes=11)
+    for sent_to, form, back in (
+        (path, {"url": "https://hooks.example.com/", "events": "*"}, path),
+        ("/delete-account", {}, "/delete-account"),
+        ("/email", {"email": "new@example.com"}, "/email"),
+        ("/device/approve", {"user_code": code}, f"/device?user_code={code}"),
+    ):
+        asked = await pages.post(sent_to, form, session=session.token)
+        assert asked.status_code == 303, sent_to
+        assert asked.headers["location"] == f"/account/reauthenticate?next={quote(back, safe='')}"
+
+
+async def test_one_request_is_in_the_singular(pages: Pages) -> None:
+    _, session = await pages.here.people.newcomer()
+    key = await create_key(
+        pages.here.api,
+        session,
+        rateLimitMax=1,
+        rateLimitTimeWindow=60_000,
+        quotaMax=1,
+        quotaPeriod="month",
+    )
+    for language, rate, quota in (
+        ("en", "1 request in 60 s", "1 request a month"),
+        ("fr", "1 requête en 60 s", "1 requête par mois"),
+        ("de", "1 Anfrage in 60 s", "1 Anfrage pro Monat"),
+    ):
+        for path in ("/api-keys", f"/api-keys/{key['id']}"):
+            text = (await pages.get(path, session=session.token, accept_language=language)).text
+            assert (rate in text, quota in text) == (True, True), (language, path)
 
 
 async def test_an_owner_sets_how_long_keys_of_the_organization_live(pages: Pages) -> None:

@@ -140,5 +140,7 @@ async def test_without_recent_proof_the_pages_ask_for_it(pages: Pages) -> None:
     pages.here.time.advance(hours=1)
     base = f"{organization}/service-accounts"
     assert "/account/reauthenticate?next=" in await shown(pages, base, session)
-    refused = await pages.post(base, {"name": "x", "scopes": ""}, session=session.token)
-    assert refused.status_code == 403
+    asked = await pages.post(base, {"name": "x", "scopes": ""}, session=session.token)
+    assert asked.status_code == 303
+    assert asked.headers["location"].startswith("/account/reauthenticate?next=")
+    assert not accepted(await pages.here.api.get(base, bearer=session.token))["serviceAccounts"]

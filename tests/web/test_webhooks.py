@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import html
 import re
+from importlib.resources import files
+from urllib.parse import unquote
 
 import pytest
 
 from czo_auth.core.events.types import EVENT_TYPES
 from czo_auth.core.webhooks.webhook import family_of
+from czo_auth.translations import shipped
+from czo_auth.web.pages.webhooks import explain_failure
 from tests.contract.acting import create_key, create_organization, eventually
 from tests.contract.checks import accepted
 from tests.contract.people import Session
@@ -17,6 +21,11 @@ from tests.web.conftest import Pages
 
 GUIDE = DOCS / "how-to" / "webhooks.md"
 URL = "https://hooks.example.com/czo"
+SENDERS = [
+    files("czo_auth").joinpath(path).read_text("utf-8")
+    for path in ("delivery/webhooks.py", "core/flows/webhooks/deliver.py")
+]
+"""The modules that say in English what went wrong with an attempt."""
 
 
 async def administrator(pages: Pages) -> tuple[Session, str]:
@@ -145,9 +154,9 @@ async def test_changes_ask_for_a_proof_and_go_on_after_it(pages: Pages) -> None:
     text = (await pages.get(base, session=session.token)).text
     assert "<form" not in text.partition("<main")[2].partition("</main>")[0]
     address = re.findall(r'href="/account(/reauthenticate\?next=[^"]+)"', text)[0]
-    refused = await pages.post(base, {"url": URL, "events": "*"}, session=session.token)
-    assert refused.status_code == 403
-    assert "/reauthenticate?next=" in refused.text
+    asked = await pages.post(base, {"url": URL, "events": "*"}, session=session.token)
+    assert asked.status_code == 303
+    assert unquote(asked.headers["location"]) == f"/account{address}"
     assert (await pages.get(address, session=session.token)).status_code == 200
     form = {"next": base, "password": "not the password"}
     assert (await pages.post("/reauthenticate", form, session=session.token)).status_code == 400
@@ -156,6 +165,30 @@ async def test_changes_ask_for_a_proof_and_go_on_after_it(pages: Pages) -> None:
     assert proved.headers["location"] == f"/account{base}"
     made = await pages.post(base, {"url": URL, "events": "*"}, session=session.token)
     assert made.status_code == 303
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "de"])
+def test_what_went_wrong_with_an_attempt_is_said_in_the_language_of_the_page(language: str) -> None:
+    translations, said = shipped()[language], set()
+    for stored in (
+        "the name is not known",
+        "no connection",
+        "the connection failed (ReadError)",
+        "the name leads to no address that is reachable from everywhere",
+        "no answer within 10 s",
+        "the event is no longer kept",
+        "the secret cannot be read",
+    ):
+        assert any(stored.partition(" (")[0].partition(" 10")[0] in source for source in SENDERS), stored
+        shown = explain_failure(translations, stored)
+        assert shown is not None
+        assert shown != stored
+        said.add(shown)
+    assert len(said) == 7
+    assert any("ReadError" in each for each in said)
+    assert any("10 s" in each for each in said)
+    assert explain_failure(translations, "answered 500") is None, "the status is shown beside it"
+    assert explain_failure(translations, "of another version") == "of another version"
 
 
 async def test_only_owners_find_the_way(pages: Pages) -> None:

@@ -51,6 +51,16 @@ class Translations:
         """Return the text of *word* in *group*, or *word* itself: hosts have actor types of their own."""
         return self.entries.get(f"{group}.{word}", word)
 
+    def counted(self, key: str, count: int, **values: object) -> str:
+        """
+        Return the text of *key* for *count* things. It has a singular and a plural, separated by a bar.
+
+        Raises:
+            KeyError: The catalog has no such key, or its text needs another value.
+        """
+        one, _, more = self.entries[key].partition(" | ")
+        return (one if count == 1 else more or one).format(count=count, **values)
+
     def number(self, number: int) -> str:
         """Format a whole number for people, in groups of three digits."""
         separator = self.entries["page.thousand"].removeprefix("1").removesuffix("000")
@@ -62,12 +72,11 @@ class Translations:
         return self("time.day", day=day.day, month=month, year=day.year)
 
     def relative(self, at: datetime, *, now: datetime) -> str:
-        """Describe how far *at* is from *now*. Each text has a singular and a plural, separated by a bar."""
+        """Describe how far *at* is from *now*."""
         count, unit = relative_time(at, now=now)
         if count == 0:
             return self("time.now")
-        one, _, more = self.entries[f"time.{unit}_ago" if count < 0 else f"time.in_{unit}"].partition(" | ")
-        return (one if abs(count) == 1 else more or one).format(count=abs(count))
+        return self.counted(f"time.{unit}_ago" if count < 0 else f"time.in_{unit}", abs(count))
 
     def moment(self, at: datetime, *, seconds: bool = False) -> str:
         """Format a time for people, in UTC, because the server does not know their time zone."""

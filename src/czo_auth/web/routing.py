@@ -24,6 +24,7 @@ from czo_auth.core.errors import (
     InvalidToken,
     NotFound,
     PhishingResistantFactorRequired,
+    ReauthenticationRequired,
     Refusal,
     SecondFactorNeeded,
     TwoFactorSetupRequired,
@@ -303,7 +304,7 @@ class _Page:
         except (Unauthorized, InvalidToken, TwoFactorSetupRequired, PhishingResistantFactorRequired):
             raise
         except Refusal as refusal:
-            if self.again is None:
+            if self.again is None or _leads_to_proof(page, refusal):
                 raise
             return _with_status(await self.again(replace(page, refusal=refusal)), refusal)
 
@@ -314,6 +315,8 @@ class _Page:
                 return page.redirect("/enrol")
             case SecondFactorNeeded() | PhishingResistantFactorRequired():
                 return await self._led_to(page, "/prove")
+            case ReauthenticationRequired() if self.again is not None and _leads_to_proof(page, refusal):
+                return await self._led_to(page, "/reauthenticate")
             case Unauthorized() | InvalidToken() if page.caller is None:
                 return await self._led_to(page, "/sign-in")
             case _:
@@ -328,7 +331,7 @@ class _Page:
         """Redirect to the page that resolves the refusal, and back afterwards, with the form input except secrets."""
         response = page.redirect(path, next=page.way_back)
         if self.again is not None and (form_page := self._form_page(page)) is not None:
-            await save_form(page.renderer, page.request, response, form_page)
+            await save_form(page.renderer, page.request, response, form_page, form=page.form)
         return response
 
     def _form_page(self, page: PageRequest) -> str | None:
@@ -363,6 +366,14 @@ async def find_account(page: PageRequest) -> User | None:
         return (await page.call.runtime.manage_sessions.current(caller))[1]
     except Refusal:
         return None
+
+
+def _leads_to_proof(page: PageRequest, refusal: Refusal) -> bool:
+    """Whether a page of its own asks for the proof, because the submitted form has no field for it."""
+    if not isinstance(refusal, ReauthenticationRequired) or "password" in page.form:
+        return False
+    # Users who may only enroll are not admitted to that page.
+    return page.caller is not None and not page.caller.restricted_to
 
 
 def _administrator_type(page: PageRequest) -> str | None:

@@ -15,7 +15,7 @@ SAVED_FIELDS: Final = frozenset(
     {
         *("name", "key_name", "email", "organization_name", "slug", "role", "description"),
         *("scope", "scopes", "expires", "organization", "allowed_ips", "rate_max", "rate_window", "overlap"),
-        *("quota_max", "quota_period"),
+        *("quota_max", "quota_period", "enabled", "account", "since"),
         *("url", "events", "passkey_name", "max_days", "unused_days", "actor"),
         *("reason", "reset_reason", "delete_reason"),
     }
@@ -23,10 +23,17 @@ SAVED_FIELDS: Final = frozenset(
 """Fields that the browser may store for ten minutes: no passwords, codes or tokens. Other fields are not stored."""
 
 
-async def save_form(renderer: PageRenderer, request: Request, response: Response, page: str) -> None:
-    """Save the form input of *request* in a cookie of *response*, until *page* is opened again."""
+async def save_form(
+    renderer: PageRenderer, request: Request, response: Response, page: str, *, form: Form
+) -> None:
+    """
+    Save the form input of *request* in a cookie of *response*, until *page* is opened again.
+
+    Args:
+        form: The input, if it was read before; otherwise empty.
+    """
     try:
-        form = await read_form(request)
+        form = form if form.fields else await read_form(request)
     except Exception:
         # Nothing to restore.
         return

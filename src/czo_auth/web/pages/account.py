@@ -27,12 +27,9 @@ async def email_form(page: PageRequest) -> Response:
 async def change_email(page: PageRequest) -> Response:
     """Mail a link to the new address and a notice to the old one."""
     call = page.call
-    try:
-        await call.runtime.change_email.request(
-            new_email=page.form.text("email", max_length=MAX_EMAIL), context=call.context
-        )
-    except ReauthenticationRequired:
-        return page.redirect("/reauthenticate", next="/email")
+    await call.runtime.change_email.request(
+        new_email=page.form.text("email", max_length=MAX_EMAIL), context=call.context
+    )
     return page.redirect("/security", done="email_change_mailed")
 
 
@@ -110,10 +107,7 @@ async def delete_form(page: PageRequest) -> Response:
 async def delete(page: PageRequest) -> Response:
     """Delete the user's account."""
     call = page.call
-    try:
-        await call.runtime.delete_user.delete_own(password=None, code=None, context=call.context)
-    except ReauthenticationRequired:
-        return page.redirect("/reauthenticate", next="/delete-account")
+    await call.runtime.delete_user.delete_own(password=None, code=None, context=call.context)
     response = page.redirect("/sign-in", done="account_deleted")
     clear_session_cookies(call, response)
     return response

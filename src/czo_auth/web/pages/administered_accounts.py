@@ -26,9 +26,7 @@ async def new_user_form(page: PageRequest) -> Response:
 async def create_user(page: PageRequest) -> Response:
     """Create a user; a mail asks them to set a password."""
     call = page.call
-    consume = await proved(page, "/admin/new-user")
-    if isinstance(consume, Response):
-        return consume
+    consume = await proved(page)
     user = await call.runtime.administer_accounts.create(
         email=page.form.text("email", max_length=MAX_EMAIL),
         name=page.form.text("name"),
@@ -43,9 +41,7 @@ async def create_user(page: PageRequest) -> Response:
 async def export_user(page: PageRequest) -> Response:
     """Export all data stored about a user, as a file."""
     user_id = page.id("id")
-    consume = await proved(page, f"/admin/users/{user_id}")
-    if isinstance(consume, Response):
-        return consume
+    consume = await proved(page)
     document = await page.call.runtime.export_user.export_of(
         user_id, consume=consume, context=page.call.context
     )
@@ -57,9 +53,7 @@ async def delete_user(page: PageRequest) -> Response:
     """Delete a user with all data stored about them."""
     user_id = page.id("id")
     reason = page.form.text("delete_reason", max_length=MAX_REASON)
-    consume = await proved(page, f"/admin/users/{user_id}")
-    if isinstance(consume, Response):
-        return consume
+    consume = await proved(page)
     asked = await confirmation(page, "delete", user_id)
     if asked is not None:
         return asked
@@ -105,9 +99,7 @@ async def hand_over(page: PageRequest) -> Response:
     call = page.call
     email = page.form.text("email", max_length=MAX_EMAIL)
     reason = page.form.text("reason", max_length=MAX_REASON)
-    consume = await proved(page, f"/admin/organizations/{page.id('id')}/owner")
-    if isinstance(consume, Response):
-        return consume
+    consume = await proved(page)
     user = await call.runtime.administration.find_by_email(email)
     await call.runtime.administer_accounts.hand_over(
         page.id("id"), user_id=user.id, reason=reason, consume=consume, context=call.context

@@ -7,7 +7,7 @@ from functools import partial
 from starlette.responses import Response
 
 from czo_auth.core.access import ADMINISTRATION
-from czo_auth.core.errors import NotFound, ReauthenticationRequired
+from czo_auth.core.errors import NotFound
 from czo_auth.core.flows.administration.search_api_keys import search_api_keys
 from czo_auth.core.flows.administration.user_overview import user_overview
 from czo_auth.core.flows.two_factor.proofs import ConsumeProof
@@ -156,9 +156,7 @@ async def reset_two_factor(page: PageRequest) -> Response:
     """Remove the second factors of a user who lost all of them."""
     call = page.call
     reason = page.form.text("reset_reason", max_length=MAX_REASON)
-    consume = await _proved(page)
-    if isinstance(consume, Response):
-        return consume
+    consume = await proved(page)
     asked = await confirmation(page, "reset", page.id("id"))
     if asked is not None:
         return asked
@@ -183,9 +181,7 @@ async def change_actor_types(page: PageRequest) -> Response:
     call = page.call
     actors = call.runtime.services.actors
     kept = {*page.form.all("actor"), actors.default.name}
-    consume = await _proved(page)
-    if isinstance(consume, Response):
-        return consume
+    consume = await proved(page)
     question = await _question_about(page, kept)
     asked = None if question is None else await confirmation(page, question, page.id("id"))
     if asked is not None:
@@ -228,14 +224,12 @@ async def _find_requester(page: PageRequest, user_id: str) -> User | None:
         return None
 
 
-async def _proved(page: PageRequest) -> ConsumeProof | Response:
-    return await proved(page, f"/admin/users/{page.id('id')}")
+async def proved(page: PageRequest) -> ConsumeProof:
+    """
+    Return the administrator's recent proof, to be consumed.
 
-
-async def proved(page: PageRequest, back: str) -> ConsumeProof | Response:
-    """Return the administrator's recent proof, to be consumed, or a redirect to the page that asks for it."""
+    Raises:
+        ReauthenticationRequired: There is none.
+    """
     call = page.call
-    try:
-        return await call.runtime.administer_accounts.prove(password=None, code=None, context=call.context)
-    except ReauthenticationRequired:
-        return page.redirect("/reauthenticate", next=back)
+    return await call.runtime.administer_accounts.prove(password=None, code=None, context=call.context)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.api_keys.quota import QUOTA_PERIODS, QuotaUpdate
 from czo_auth.core.api_keys.rate_limit import RateLimitUpdate
-from czo_auth.core.errors import ReauthenticationRequired, ValidationFailed
+from czo_auth.core.errors import ValidationFailed
 from czo_auth.core.flows.api_keys.changes import ApiKeyChanges
 from czo_auth.core.flows.api_keys.new_key import CreatedApiKey, NewApiKey
 from czo_auth.core.flows.api_keys.usage import every_day
@@ -108,12 +108,7 @@ async def one_key(page: PageRequest) -> Response:
 async def change(page: PageRequest) -> Response:
     """Rename a key, switch it off or on, remove scopes, or tighten the limits."""
     call = page.call
-    try:
-        await call.runtime.manage_api_keys.change(
-            page.id("id"), sent_changes(page.form), context=call.context
-        )
-    except ReauthenticationRequired:
-        return page.redirect("/reauthenticate", next=f"/api-keys/{page.id('id')}")
+    await call.runtime.manage_api_keys.change(page.id("id"), sent_changes(page.form), context=call.context)
     return page.redirect(f"/api-keys/{page.id('id')}", done="key_changed")
 
 

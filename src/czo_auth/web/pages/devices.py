@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from starlette.responses import Response
 
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.devices.user_code import canonical_user_code, shown_user_code
+from czo_auth.core.errors import ReauthenticationRequired
 from czo_auth.core.limits import MAX_CODE, MAX_PAGE
 from czo_auth.core.paging import PageQuery
 from czo_auth.web.routing import PageRequest, Pages
@@ -41,9 +44,11 @@ async def open_code(page: PageRequest) -> Response:
 @pages.post("/device/approve", access=ACCOUNT, again=device_form)
 async def approve(page: PageRequest) -> Response:
     """Approve the request; the device gets a key."""
-    await page.call.runtime.devices.approve(
-        page.form.text("user_code", max_length=MAX_CODE), context=page.call.context
-    )
+    user_code = page.form.text("user_code", max_length=MAX_CODE)
+    try:
+        await page.call.runtime.devices.approve(user_code, context=page.call.context)
+    except ReauthenticationRequired:
+        return page.redirect("/reauthenticate", next=f"/device?{urlencode({'user_code': user_code})}")
     return page.redirect("/api-keys", done="device_approved")
 
 

@@ -9,7 +9,6 @@ from starlette.responses import Response
 from czo_auth.core.access import ACCOUNT
 from czo_auth.core.api_keys.quota import QUOTA_PERIODS
 from czo_auth.core.api_keys.store import KeyFilter
-from czo_auth.core.errors import ReauthenticationRequired
 from czo_auth.core.flows.api_keys.new_key import CreatedApiKey
 from czo_auth.core.flows.api_keys.usage import every_day
 from czo_auth.core.limits import MAX_ID, MAX_SERVICE_ACCOUNTS
@@ -88,12 +87,9 @@ async def change(page: PageRequest) -> Response:
     """Rename a service account's key, switch it off or on, remove scopes, or tighten its limits."""
     call, organization_id, key_id = page.call, page.id("id"), page.id("key")
     here = f"/organizations/{organization_id}/api-keys/{key_id}"
-    try:
-        await call.runtime.change_service_account_keys.change(
-            organization_id, key_id, sent_changes(page.form), context=call.context
-        )
-    except ReauthenticationRequired:
-        return page.redirect("/reauthenticate", next=here)
+    await call.runtime.change_service_account_keys.change(
+        organization_id, key_id, sent_changes(page.form), context=call.context
+    )
     return page.redirect(here, done="key_changed")
 
 

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from czo_auth.core.access import ACCOUNT
 from czo_auth.web.addresses import is_own_page
 from czo_auth.web.routing import PageRequest, Pages
+from czo_auth.web.saved_forms import saved_form
 
 pages = Pages()
 
@@ -32,4 +33,6 @@ async def reauthenticate(page: PageRequest) -> Response:
         code=page.form.code(),
         context=call.context,
     )
-    return page.redirect_to_requested(done="reauthenticated")
+    wanted = page.form.raw("next").partition("?")[0]
+    is_kept = bool(saved_form(page.renderer, page.request, wanted).fields)
+    return page.redirect_to_requested(done="reauthenticated_form_kept" if is_kept else "reauthenticated")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
+from typing import Final
 
 from starlette.responses import Response
 
@@ -13,11 +15,25 @@ from czo_auth.core.flows.webhooks.input import NewWebhook, WebhookChanges
 from czo_auth.core.limits import MAX_DESCRIPTION, MAX_WEBHOOK_PATTERNS_TEXT, MAX_WEBHOOK_URL
 from czo_auth.core.paging import PageQuery
 from czo_auth.core.webhooks.webhook import DELIVERY_STATUSES, ORGANIZATION_FAMILIES, Webhook, family_of
+from czo_auth.translations import Translations
 from czo_auth.web.pages.idempotent_forms import Area, Done, Secret, run_idempotent
 from czo_auth.web.routing import PageRequest, Pages
 
 pages = Pages()
 PAGE = 30
+_FAILURES: Final = tuple(
+    (re.compile(pattern), f"webhooks.failed_{key}")
+    for pattern, key in (
+        (r"the name is not known", "unknown_name"),
+        (r"no connection", "no_connection"),
+        (r"the connection failed \((?P<detail>\w+)\)", "connection_failed"),
+        (r"the name leads to no address that is reachable from everywhere", "no_public_address"),
+        (r"no answer within (?P<detail>[0-9.]+) s", "no_answer"),
+        (r"the event is no longer kept", "event_gone"),
+        (r"the secret cannot be read", "unreadable_secret"),
+    )
+)
+"""What is stored about a failed attempt, in English for the API, and the text of the page."""
 
 
 async def list_webhooks(page: PageRequest) -> Response:
@@ -56,6 +72,7 @@ async def one_webhook(page: PageRequest) -> Response:
         webhook=await call.runtime.webhooks.get(organization_id, webhook_id, context=call.context),
         statuses=DELIVERY_STATUSES,
         families=_families(organization_id),
+        explain_failure=partial(explain_failure, page.translations),
         **await _around(page),
     )
 
@@ -188,6 +205,16 @@ def _families(organization_id: str | None) -> list[str]:
     known = {family_of(each) for each in EVENT_TYPES}
     shown = known if organization_id is None else known & ORGANIZATION_FAMILIES
     return [f"auth.{family}.*" for family in sorted(shown)]
+
+
+def explain_failure(translations: Translations, stored: str) -> str | None:
+    """Return what went wrong with an attempt; None if it is the status, which the page shows anyway."""
+    if re.fullmatch(r"answered [0-9]{3}", stored):
+        return None
+    for pattern, key in _FAILURES:
+        if found := pattern.fullmatch(stored):
+            return translations(key, **found.groupdict())
+    return stored
 
 
 async def _around(page: PageRequest) -> dict[str, object]:
