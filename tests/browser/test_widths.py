@@ -107,3 +107,32 @@ def test_long_words_widen_no_page(visit: NewVisitor, deployment: Deployment, sch
     ada.fill(reason=WORD)
     ada.press("Ban")
     check_widths(ada, f"{scheme}-admin-confirm")
+
+
+@pytest.mark.parametrize("language", ["fr", "de"])
+def test_buttons_in_tables_and_fields_of_filters_are_as_wide_as_their_content(
+    visit: NewVisitor, deployment: Deployment, language: str
+) -> None:
+    ada = visit(email=deployment.new_admin(), locale=language, viewport={"width": 320, "height": 800})
+    ada.settle_as_admin()
+    ada.open("/organizations")
+    ada.fill(name="Looms")
+    ada.submit("main form[action$='/organizations']")
+    ada.open(f"{ada.path}/service-accounts")
+    ada.fill(name="pipeline", scopes="a:read")
+    ada.submit("main form[action$='/service-accounts']")
+    account = ada.path
+    ada.fill(key_name="nightly")
+    ada.submit("main form[action$='/keys']")
+    ada.open(account)
+    for summary in ada.page.locator("table summary").all():
+        summary.click()
+    buttons = ada.page.locator("table button, table .button").all()
+    assert len(buttons) == 4
+    for button in buttons:
+        assert button.evaluate("each => each.scrollWidth - each.clientWidth") <= 0, button.inner_text()
+    ada.open("/admin/audit")
+    for name in ("user", "action"):
+        box = ada.page.locator(f"#f-{name}").bounding_box()
+        assert box is not None
+        assert box["width"] > 200, name
