@@ -204,7 +204,7 @@ def test_tables_of_usual_content_fit_where_the_window_has_room(visit: NewVisitor
     customer.open("/verify-email/send")
     customer.fill(email=customer.email)
     customer.submit()
-    admin.open("/admin/users")
+    admin.open(f"/admin/users?search={customer.email}")
     admin.page.get_by_role("link", name=customer.name).click()
     admin.confirm_act("Revoke Nightly export", "Yes, revoke Nightly export")
     admin.fill(reset_reason="lost phone and codes")
