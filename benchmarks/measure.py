@@ -62,7 +62,7 @@ class Series:
     Attributes:
         cpu_us: CPU time of a request: the server's, and its database server's where it has one. Unit: microseconds.
         server_us: The server's part of that.
-        database_us: CPU time of the watched database server, whoever causes it, divided by the requests.
+        database_us: CPU time of the watched database server, for all who use it, divided by the requests.
         database: The same. Unit: milliseconds a second.
     """
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 import threading
+import time
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
+from czo_auth.crypto import passwords, qr
 from tests.contract.checks import accepted, refused
 from tests.contract.conftest import Deploy, Live
 from tests.contract.deployments import Deployment, Timed
@@ -71,6 +74,69 @@ async def test_picture_is_not_drawn_in_the_event_loops_thread(
     assert shown["qrCode"].startswith("data:image/svg+xml;")
     assert len(threads) == 2
     assert threading.get_ident() not in threads
+
+
+class SlowPassword:
+    """Stands before the verification of passwords, in its thread: waits until a QR code is drawn, or for *seconds*."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, seconds: float = 20) -> None:
+        self.entered = threading.Event()
+        self.drawn = threading.Event()
+        self._seconds = seconds
+        verify, draw = passwords.verify_password, qr.svg_data_uri
+
+        def slowly(stored: str, password: str) -> passwords.PasswordMatch:
+            self.entered.set()
+            self.drawn.wait(self._seconds)
+            return verify(stored, password)
+
+        def noted(text: str) -> str:
+            picture = draw(text)
+            self.drawn.set()
+            return picture
+
+        monkeypatch.setattr(passwords, "verify_password", slowly)
+        monkeypatch.setattr(qr, "svg_data_uri", noted)
+
+
+async def test_picture_is_drawn_while_the_password_is_verified(
+    timed_sqlite: Timed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account, session = await timed_sqlite.people.newcomer()
+    threads = note_threads(monkeypatch)
+    slow = SlowPassword(monkeypatch)
+    begun = time.monotonic()
+    shown = accepted(await enable(timed_sqlite, session, password=account.password))
+    assert time.monotonic() - begun < 15
+    assert slow.drawn.is_set()
+    assert len(threads) == 2, "once"
+    assert shown["qrCode"] == qr.svg_data_uri(shown["totpURI"])
+
+
+async def test_picture_is_not_drawn_ahead_where_others_wait_for_their_passwords(
+    timed_sqlite: Timed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a burst the drawings would otherwise come before the requests of others."""
+    account, session = await timed_sqlite.people.newcomer()
+    other, _ = await timed_sqlite.people.newcomer()
+    slow = SlowPassword(monkeypatch, seconds=1)
+    signing_in = asyncio.create_task(timed_sqlite.people.begin(other))
+    await asyncio.to_thread(slow.entered.wait, 20)
+    begun = time.monotonic()
+    shown = accepted(await enable(timed_sqlite, session, password=account.password))
+    assert time.monotonic() - begun >= 1, "it waited for its password first"
+    assert shown["qrCode"] == qr.svg_data_uri(shown["totpURI"])
+    await signing_in
+
+
+async def test_picture_that_was_drawn_for_a_wrong_password_is_dropped(
+    timed_sqlite: Timed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, session = await timed_sqlite.people.newcomer()
+    slow = SlowPassword(monkeypatch)
+    refused(await enable(timed_sqlite, session, password="a wrong password"), 400, "INVALID_PASSWORD")
+    assert slow.drawn.is_set()
+    assert await timed_sqlite.people.two_factor(session) == OFF
 
 
 async def test_nothing_is_active_before_the_first_code(live_sqlite: Live) -> None:

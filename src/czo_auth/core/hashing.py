@@ -19,6 +19,10 @@ class Hashing(Protocol):
     raises ``RateLimited`` instead of queueing.
     """
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits for a hash: the next one begins at once, and leaves the interpreter to others."""
+
     async def hash_password(self, password: str) -> str:
         """Hash a password that was accepted."""
 

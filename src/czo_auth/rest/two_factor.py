@@ -68,10 +68,24 @@ async def status(call: CurrentRequest) -> records.TwoFactorStatus:
 @routes.add("POST", "/two-factor/enable", access=ENROLLING, idempotent=Idempotent(shows_enrollment=True))
 async def enable(body: EnableTwoFactorRequest, call: CurrentRequest) -> records.PendingEnrollment:
     """Create a secret and ten backup codes; only this answer shows them. The first correct code activates them."""
-    pending = await call.runtime.enable_two_factor.begin(
-        password=body.password, code=body.code, replace=body.replace, issuer=body.issuer, context=call.context
-    )
-    qr_code = await asyncio.to_thread(qr.svg_data_uri, pending.totp_uri)
+    drawings: list[asyncio.Task[str]] = []
+
+    def draw_ahead(uri: str) -> None:
+        drawings.append(asyncio.create_task(asyncio.to_thread(qr.svg_data_uri, uri)))
+
+    try:
+        pending = await call.runtime.enable_two_factor.begin(
+            password=body.password,
+            code=body.code,
+            replace=body.replace,
+            issuer=body.issuer,
+            context=call.context,
+            draw_ahead=draw_ahead,
+        )
+        qr_code = await (drawings[0] if drawings else asyncio.to_thread(qr.svg_data_uri, pending.totp_uri))
+    finally:
+        for drawing in drawings:
+            drawing.cancel()
     return records.PendingEnrollment.of(pending, qr_code=qr_code)
 
 

@@ -47,6 +47,10 @@ class HashingPool:
         self._codes_pending = 0
         self._verifier = UniformVerifier()
 
+    @property
+    def is_idle(self) -> bool:
+        return self._pending == 0
+
     async def hash_password(self, password: str) -> str:
         """Hash a password that was accepted."""
         return await self._run(lambda: passwords.hash_password(password))

@@ -48,6 +48,10 @@ class TracedHashing(Hashing):
         self._inner = inner
         self._telemetry = telemetry
 
+    @property
+    def is_idle(self) -> bool:
+        return self._inner.is_idle
+
     async def hash_password(self, password: str) -> str:
         with self._telemetry.work("hash", "hash", {"work": "hash_password"}):
             return await self._inner.hash_password(password)

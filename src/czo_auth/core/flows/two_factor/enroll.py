@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -58,7 +58,14 @@ class EnableTwoFactor:
         self._codes = HashAhead(services)
 
     async def begin(
-        self, *, password: str | None, code: str | None, replace: bool, issuer: str | None, context: Context
+        self,
+        *,
+        password: str | None,
+        code: str | None,
+        replace: bool,
+        issuer: str | None,
+        context: Context,
+        draw_ahead: Callable[[str], object] | None = None,
     ) -> PendingEnrollment:
         """
         Create a secret and ten codes and show them; nothing is active yet. If a passkey already turned two factors on,
@@ -70,6 +77,8 @@ class EnableTwoFactor:
             replace: Start an enrollment in addition to an active factor, which works until the new one is confirmed.
                 Not needed once the term of the active factor is over.
             code: Proves the active factor, where *replace* needs it and the session has no recent proof.
+            draw_ahead: Called with the URI before the password is verified, where nobody else waits for a hash: what
+                it begins can be done meanwhile. It does not know yet whether the password is right.
 
         Raises:
             RateLimited: Too many tries.
@@ -84,18 +93,23 @@ class EnableTwoFactor:
             raise InvalidToken
         if user.has_totp and not replace and not must_renew(user.renew_by, now=context.now):
             raise TotpAlreadyEnabled
+        secret = totp.new_secret()
+        uri = totp.otpauth_uri(
+            secret, account=user.email, issuer=issuer or self._services.policies.two_factor.issuer
+        )
+        if draw_ahead is not None and self._services.hashing.is_idle:
+            draw_ahead(uri)
         proof = await self._proof.require(
             password=password, code=code, asks_password=user.has_totp, user=user, context=context
         )
-        return await self._store_enrollment(proof, issuer=issuer, context=context)
+        return await self._store_enrollment(proof, secret=secret, uri=uri, context=context)
 
     async def _store_enrollment(
-        self, proof: VerifiedProof, *, issuer: str | None, context: Context
+        self, proof: VerifiedProof, *, secret: bytes, uri: str, context: Context
     ) -> PendingEnrollment:
         principal = context.caller
         user = proof.user
         policy = self._services.policies.two_factor
-        secret = totp.new_secret()
         enrollment_id = new_id(context.now)
         expires_at = context.now + policy.enrollment_lifetime
         ring = self._services.key_ring
@@ -130,7 +144,7 @@ class EnableTwoFactor:
             self._services.background.spawn(self._codes.begin(enrollment_id, user.id, new_codes))
         return PendingEnrollment(
             secret=totp.encode_secret(secret),
-            totp_uri=totp.otpauth_uri(secret, account=user.email, issuer=issuer or policy.issuer),
+            totp_uri=uri,
             backup_codes=tuple(code.text for code in new_codes),
             expires_at=expires_at,
         )
