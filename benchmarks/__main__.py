@@ -45,6 +45,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--base", help="only what is compared with this older commit, served beside today's")
     parser.add_argument("--quick", action="store_true", help="ours and the ceilings only, in two minutes")
+    parser.add_argument("--only", help="one part, by its name in the output, in the place of its rows")
     parser.add_argument(
         "--profile", action="store_true", help="only where writes and key checks spend their time"
     )
@@ -59,6 +60,9 @@ def main() -> int:
         commit = older(base)
         rows = _compared(commit, quick=quick)
         report.write_against(rows, where, commit.commit)
+    elif arguments.only:
+        rows = _measured(quick=quick, only=arguments.only)
+        report.write_again(rows, where, arguments.only)
     else:
         rows = _measured(quick=quick)
         report.write(rows, where)
@@ -80,7 +84,7 @@ def _people_of_better_auth(directory: Path) -> list[Row]:
     return better_auth_people.rows(directory, rounds=5, each=8)
 
 
-def _measured(*, quick: bool) -> list[Row]:
+def _measured(*, quick: bool, only: str | None = None) -> list[Row]:
     plan = QUICK if quick else FULL
     if plan.with_peers:
         peers.python()
@@ -108,6 +112,7 @@ def _measured(*, quick: bool) -> list[Row]:
             *([] if quick else [("people of better-auth", _people_of_better_auth)]),
             ("starts", lambda _: process_rows.start_rows(rounds=2 if quick else 5)),
             ("imports", lambda _: process_rows.import_rows(rounds=2 if quick else 5)),
+            ("memory at rest", process_rows.rest_rows),
             (
                 "memory",
                 lambda at: process_rows.memory_rows(
@@ -122,6 +127,8 @@ def _measured(*, quick: bool) -> list[Row]:
             ),
             *([] if quick else [("tests", lambda _: process_rows.test_rows())]),
         ]
+        if only is not None:
+            parts = [part for part in parts if part[0] == only]
         for number, (name, measure) in enumerate(parts):
             directory = Path(folder) / str(number)
             directory.mkdir()

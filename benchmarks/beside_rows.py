@@ -36,6 +36,8 @@ _READ_RARELY = f"{BESIDE}, read again after a minute"
 FLOOD = 200
 LISTED = 10_000
 _SECONDS = 4.0
+_WARM_SECONDS = 1.0
+"""Enough to ask for each of the keys."""
 _CONNECTED_SECONDS = 0.2
 """After this the checks are on their way."""
 _LIMIT = 500
@@ -59,7 +61,15 @@ def write_rows(plan: Plan, directory: Path, postgres: PostgresServer | None) -> 
         with running([writer], directory) as writing, running(subjects, directory) as up:
             if not writing:
                 raise RuntimeError("the writer does not start")
-            series = in_rounds(up, rounds=plan.rounds, seconds=plan.seconds, watched=postgres)
+            # On PostgreSQL keys are forgotten after a time. So each is read again as often as under steady load.
+            forgets = postgres is not None
+            series = in_rounds(
+                up,
+                rounds=plan.rounds,
+                seconds=READ_AGAIN_SECONDS if forgets else plan.seconds,
+                watched=postgres,
+                warm_seconds=_WARM_SECONDS if forgets else 0,
+            )
     found = series[BESIDE]
     slower = statistics.median(
         beside / alone for beside, alone in zip(found.p99, series[REMEMBERED].p99, strict=True)

@@ -89,12 +89,19 @@ class Series:
 
 
 def in_rounds(
-    subjects: Sequence[Subject], *, rounds: int, seconds: float, watched: PostgresServer | None = None
+    subjects: Sequence[Subject],
+    *,
+    rounds: int,
+    seconds: float,
+    watched: PostgresServer | None = None,
+    warm_seconds: float = 0,
 ) -> dict[str, Series]:
     """
     Put load on running *subjects* in turn, after one round that warms them up.
 
     Args:
+        warm_seconds: How much of the same load comes right before that which is measured, for what is forgotten while
+            it is others' turn.
         watched: A database server that others use as well; its CPU time is recorded for every subject.
 
     Raises:
@@ -104,6 +111,8 @@ def in_rounds(
     taking_part = list(subjects)
     for number in range(rounds + 1):
         for subject in list(taking_part):
+            if number and warm_seconds:
+                bear(subject.port, subject.path, subject.tokens, seconds=warm_seconds, asker=subject.asker)
             before, own = subject.cpu_seconds(), subject.server_cpu_seconds()
             begun, database = time.perf_counter(), _cpu_of_database(watched)
             load = bear(

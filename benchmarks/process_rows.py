@@ -12,22 +12,26 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import psutil
+
 from benchmarks.credentials_rows import loaded, ours
 from benchmarks.load import bear
 from benchmarks.measure import OURS, Row
 from benchmarks.subjects import ROOT, Subject, running
 from tests.support.ports import free_port
 
+_IMPORTS_OF_A_START = "import czo_auth.cli.processes, czo_auth.app, czo_auth.graphql.app"
 _LEAST_SHARE = 0.04
 """A package with less of the time has no row of its own."""
 
 
 def start_rows(*, rounds: int) -> list[Row]:
     """Measure starts, with the files in the system's cache as they are after the first of them."""
-    wanted: list[tuple[str, float, Callable[[], float]]] = [
+    wanted: list[tuple[str, float | None, Callable[[], float]]] = [
         ("`czo-auth serve` in an empty folder, until the first answer", 1, _serve_seconds),
         ("`czo-auth --help`", 0.15, lambda: _run_seconds("-m", "czo_auth", "--help")),
         ("`import czo_auth`, interpreter included", 0.05, lambda: _run_seconds("-c", "import czo_auth")),
+        ("an interpreter that imports nothing more", None, lambda: _run_seconds("-c", "pass")),
     ]
     times: dict[str, list[float]] = {what: [] for what, _, _ in wanted}
     for number in range(rounds + 1):
@@ -45,13 +49,7 @@ def import_rows(*, rounds: int) -> list[Row]:
     """Divide what a start and a command import by who is imported: wall time of the modules' own code."""
     rows = []
     for of, command in (
-        (
-            "a start",
-            (
-                "-c",
-                "import gc; gc.disable(); import czo_auth.cli.processes, czo_auth.app, czo_auth.graphql.app",
-            ),
-        ),
+        ("a start", ("-c", f"import gc; gc.disable(); {_IMPORTS_OF_A_START}")),
         ("`czo-auth --help`", ("-m", "czo_auth", "--help")),
     ):
         found = [_import_milliseconds(*command) for _ in range(rounds + 1)][1:]
@@ -72,12 +70,22 @@ def test_rows() -> list[Row]:
     """
     # Of the `make` that started this, neither its options nor its jobs.
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    begun = time.perf_counter()
+    begun, before = time.perf_counter(), os.times()
     done = subprocess.run(["make", "test"], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - begun
     if done.returncode != 0:
         raise RuntimeError(f"make test: {done.stdout[-3000:]}{done.stderr[-1000:]}")
-    return [Row(operation="`make test`", subject=OURS, value=seconds, unit="s", target=300)]
+    after = os.times()
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    return [
+        Row(operation="`make test`", subject=OURS, value=seconds, unit="s", target=300),
+        Row(
+            operation="CPU time of `make test`, divided by the cores",
+            subject=OURS,
+            value=used / (os.cpu_count() or 1),
+            unit="s",
+        ),
+    ]
 
 
 def _import_milliseconds(*command: str) -> dict[str, float]:
@@ -98,23 +106,42 @@ def _import_milliseconds(*command: str) -> dict[str, float]:
     return found
 
 
-def memory_rows(directory: Path, *, requests: Mapping[int, int]) -> list[Row]:
-    """Measure a worker at rest, and after *requests* requests, by the number of keys."""
-    rows = []
+def rest_rows(directory: Path) -> list[Row]:
+    """Measure the memory of a server at rest, its largest process, and that of an interpreter with the same imports."""
     with tempfile.TemporaryDirectory() as folder:
         serving = Subject(OURS, _serve_command(), env=_serve_environment(Path(folder)))
         with running([serving], directory):
             _first_answer(serving.port)
             time.sleep(2)
-            rows.append(
-                Row(
-                    operation="one worker of `czo-auth serve` at rest",
-                    subject=OURS,
-                    value=serving.resident_megabytes(),
-                    unit="MB",
-                    target=110,
-                )
-            )
+            at_rest = serving.resident_megabytes()
+    return [
+        Row(operation=operation, subject=OURS, value=value, unit="MB", target=target)
+        for operation, value, target in (
+            ("one worker of `czo-auth serve` at rest", at_rest, 110),
+            (
+                "memory of an interpreter with the imports of a start",
+                _megabytes_of(_IMPORTS_OF_A_START),
+                None,
+            ),
+            ("memory of an interpreter that imports nothing", _megabytes_of("pass"), None),
+        )
+    ]
+
+
+def _megabytes_of(code: str) -> float:
+    """Return the resident memory of an interpreter after *code*."""
+    run = [sys.executable, "-c", f"import gc; gc.disable(); {code}; print(); input()"]
+    with subprocess.Popen(run, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        used = psutil.Process(process.pid).memory_info().rss / 1e6
+        process.communicate(b"\n")
+    return used
+
+
+def memory_rows(directory: Path, *, requests: Mapping[int, int]) -> list[Row]:
+    """Measure a worker after *requests* requests, by the number of keys."""
+    rows = []
     for size, wanted in requests.items():
         with loaded(size, directory, None) as base:
             subject = ours(OURS, base, base.tokens)

@@ -55,6 +55,28 @@ def write(rows: Sequence[Row], where: dict[str, Any]) -> None:
     replace_part(BEGIN, END, table(rows, where, versions))
 
 
+def write_again(rows: Sequence[Row], where: dict[str, Any], part: str) -> None:
+    """
+    Put *rows*, one part measured again, in the place of its rows in the results; all others stay.
+
+    Args:
+        where: The machine of this measurement; the line below the table names its commit.
+        part: What they are called.
+    """
+    document = json.loads(RESULTS.read_text())
+    old = [Row(**line) for line in document["rows"]]
+    again = {_place(row) for row in rows}
+    first = next((number for number, row in enumerate(old) if _place(row) in again), len(old))
+    kept = [[row for row in part if _place(row) not in again] for part in (old[:first], old[first:])]
+    known = document["machine"]
+    known["again"] = known.get("again", {}) | {part: measured_on(where, {"czo-auth": VERSION})}
+    write([*kept[0], *rows, *kept[1]], known)
+
+
+def _place(row: Row) -> tuple[object, ...]:
+    return row.operation, row.subject, row.database, row.keys
+
+
 def write_against(rows: Sequence[Row], where: dict[str, Any], commit: str) -> None:
     """Write the comparison with an older commit, next to the other figures."""
     versions = {"czo-auth": VERSION}
@@ -108,6 +130,7 @@ def table(rows: Sequence[Row], where: dict[str, Any], versions: dict[str, str], 
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", *(f"{number}. {note}" for number, note in enumerate(notes, 1)), ""]
     lines.append(measured_on(where, versions))
+    lines += [f"Measured again, *{part}*: {line}" for part, line in where.get("again", {}).items()]
     return "\n".join(lines)
 
 

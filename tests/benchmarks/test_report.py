@@ -91,6 +91,34 @@ def test_line_below_a_table_shows_load_and_commit(measured: dict[str, Any], show
     assert line == before + shown
 
 
+def test_part_that_is_measured_again_takes_the_place_of_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "performance.md"
+    page.write_text("\n".join([report.BEGIN, report.END]) + "\n")
+    monkeypatch.setattr(report, "PAGE", page)
+    monkeypatch.setattr(report, "CHART", tmp_path / "performance.svg")
+    monkeypatch.setattr(report, "RESULTS", tmp_path / "latest.json")
+    first, second, third = (
+        Row(operation=name, subject="czo-auth", value=1, unit="x", target=1.5)
+        for name in ("first", "second", "third")
+    )
+    report.write([first, second, third], WHERE)
+    slower = Row(operation="second", subject="czo-auth", value=2, unit="x", target=1.5)
+    added = Row(operation="of that", subject="czo-auth", value=1, unit="ms")
+    report.write_again([slower, added], WHERE | {"commit": "35c82562abcd"}, "the second part")
+    written = json.loads((tmp_path / "latest.json").read_text())
+    assert [(row["operation"], row["value"], row["met"]) for row in written["rows"]] == [
+        ("first", 1, True),
+        ("second", 2, False),
+        ("of that", 1, None),
+        ("third", 1, True),
+    ]
+    assert written["machine"]["commit"] == WHERE["commit"]
+    assert "Measured again, *the second part*: Linux x86_64" in page.read_text()
+    assert "(commit 35c82562abcd)" in page.read_text()
+
+
 def test_both_results_files_have_commit_and_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = tmp_path / "performance.md"
     page.write_text("\n".join([report.BEGIN, report.END, report.AGAINST_BEGIN, report.AGAINST_END]) + "\n")
