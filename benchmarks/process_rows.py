@@ -51,6 +51,7 @@ def import_rows(*, rounds: int) -> list[Row]:
     for of, command in (
         ("a start", ("-c", f"import gc; gc.disable(); {_IMPORTS_OF_A_START}")),
         ("`czo-auth --help`", ("-m", "czo_auth", "--help")),
+        ("`import czo_auth`", ("-c", "import czo_auth")),
     ):
         found = [_import_milliseconds(*command) for _ in range(rounds + 1)][1:]
         parts = {name: statistics.median(each.get(name, 0.0) for each in found) for name in found[0]}
