@@ -62,7 +62,12 @@ def write_again(rows: Sequence[Row], where: dict[str, Any], part: str) -> None:
     Args:
         where: The machine of this measurement; the line below the table names its commit.
         part: What they are called.
+
+    Raises:
+        ValueError: There are none, because the measurement failed or no part has this name.
     """
+    if not rows:
+        raise ValueError(f"{part!r} gave no rows")
     document = json.loads(RESULTS.read_text())
     old = [Row(**line) for line in document["rows"]]
     again = {_place(row) for row in rows}

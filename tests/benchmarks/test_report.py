@@ -107,6 +107,8 @@ def test_part_that_is_measured_again_takes_the_place_of_its_rows(
     slower = Row(operation="second", subject="czo-auth", value=2, unit="x", target=1.5)
     added = Row(operation="of that", subject="czo-auth", value=1, unit="ms")
     report.write_again([slower, added], WHERE | {"commit": "35c82562abcd"}, "the second part")
+    with pytest.raises(ValueError, match="'no such part' gave no rows"):
+        report.write_again([], WHERE, "no such part")
     written = json.loads((tmp_path / "latest.json").read_text())
     assert [(row["operation"], row["value"], row["met"]) for row in written["rows"]] == [
         ("first", 1, True),
@@ -117,6 +119,7 @@ def test_part_that_is_measured_again_takes_the_place_of_its_rows(
     assert written["machine"]["commit"] == WHERE["commit"]
     assert "Measured again, *the second part*: Linux x86_64" in page.read_text()
     assert "(commit 35c82562abcd)" in page.read_text()
+    assert "no such part" not in page.read_text()
 
 
 def test_both_results_files_have_commit_and_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
